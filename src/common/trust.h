@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * trust.h: which files may be believed
+ *
+ * A file is trusted when nobody but root and the user who reads it could have
+ * written it: it and each parent directory belong to one of the two and are
+ * writable by no group and no other. A sticky directory that others may write to
+ * passes if what is named in it belongs to one of the two. Symbolic links are
+ * followed, and what they lead through is looked at in the same way. The checks
+ * are made on descriptors, not on names.
+ */
+#ifndef QUIESCED_TRUST_H
+#define QUIESCED_TRUST_H
+
+#include <sys/stat.h>
+
+enum trust_kind {
+    TRUST_FILE,
+    TRUST_DIRECTORY,
+};
+
+/*
+ * Opens the absolute @path for reading. 0, or -errno: -EPERM when somebody else
+ * could have written it, -EINVAL when it is of another kind than @kind or not
+ * absolute. On an error *ret_why (to be freed; may be NULL) says what is wrong
+ * and with which file of the way.
+ */
+int trust_open(const char *path, enum trust_kind kind, int *ret_fd, struct stat *ret_stat,
+               char **ret_why);
+
+#endif
