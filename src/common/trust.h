@@ -22,7 +22,8 @@ enum trust_kind {
 /*
  * Opens the absolute @path for reading. 0, or -errno: -EPERM when somebody else
  * could have written it, -EINVAL when it is of another kind than @kind or not
- * absolute. On an error *ret_why (to be freed; may be NULL) says what is wrong
+ * absolute, -ENOLINK when a symbolic link leads to nothing (so -ENOENT means that
+ * nobody meant a file to be there). On an error *ret_why (to be freed; may be NULL) says what is wrong
  * and with which file of the way.
  */
 int trust_open(const char *path, enum trust_kind kind, int *ret_fd, struct stat *ret_stat,

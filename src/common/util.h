@@ -4,6 +4,7 @@
 #define QUIESCED_UTIL_H
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +46,28 @@ static inline int util_close(int fd)
 {
     util_cleanup_close(&fd);
     return -1;
+}
+
+/*
+ * Puts the formatted line into *@ret_error (to be freed; NULL without memory), if
+ * there is a @ret_error, and returns @r: for `return util_fail(…)`.
+ */
+__attribute__((format(printf, 3, 4))) static inline int util_fail(char **ret_error, int r,
+                                                                  const char *format, ...)
+{
+    va_list arguments;
+    char *text = NULL;
+
+    if (ret_error == NULL) {
+        return r;
+    }
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0) {
+        text = NULL;
+    }
+    va_end(arguments);
+    *ret_error = text;
+    return r;
 }
 
 /* Microseconds of CLOCK_MONOTONIC, the clock of every deadline here. */

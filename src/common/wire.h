@@ -38,12 +38,14 @@ char *wire_clean(const char *text);
 /* What has been read of a stream of frames. Zeroes are an empty one. */
 struct wire_buffer {
     char *data;
-    size_t n;
+    size_t start;               /* what has been taken out */
+    size_t n;                   /* what follows it */
     size_t allocated;
 };
 void wire_buffer_free(struct wire_buffer *buffer);
 /* Reads once, without waiting. Bytes read, 0 at end of file, -EAGAIN, -EMSGSIZE when
- * a frame is longer than WIRE_FRAME_MAX, or another -errno. */
+ * a frame is longer than WIRE_FRAME_MAX, or another -errno. Take out all frames
+ * before: -ENOBUFS when they leave no room. */
 ssize_t wire_buffer_fill(struct wire_buffer *buffer, int fd);
 /* Takes out one frame, without its NUL byte. 1, or 0 when none is complete. *ret_frame
  * is the caller's. -ENOMEM. */
