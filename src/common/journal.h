@@ -30,11 +30,15 @@ enum journal_fallback {
 /* @identifier stays the caller's, and alive. 0 or -ENOMEM. */
 int journal_open(const char *identifier, enum journal_fallback fallback,
                  struct journal **ret_journal);
+/* The same with another socket than the journal's own: for tests. */
+int journal_open_at(const char *identifier, enum journal_fallback fallback, const char *socket,
+                    struct journal **ret_journal);
 /* Flushes once more, and drops the rest. Returns NULL. */
 struct journal *journal_close(struct journal *journal);
 
 /* @priority is one of <syslog.h>; the fields end with a NULL key, or are NULL.
- * The time of the call travels with the entry. NULL as @journal does nothing. */
+ * The time of the call travels with the entry, in QUIESCED_TIME_USEC. errno is kept.
+ * Texts that are longer than an entry may be are cut. NULL as @journal does nothing. */
 void journal_log(struct journal *journal, int priority, const struct journal_field *fields,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -42,7 +46,7 @@ void journal_log(struct journal *journal, int priority, const struct journal_fie
 bool journal_flush(struct journal *journal);
 bool journal_pending(const struct journal *journal);
 
-/* While on, nothing is written to stderr. */
+/* While on, nothing is written to stderr. Turning it off flushes. */
 void journal_hold(struct journal *journal, bool on);
 
 #endif
