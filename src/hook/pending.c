@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <config.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "pending.h"
+#include "trust.h"
+#include "util.h"
+#include "wire.h"
+
+#define PENDING_VERSION 1
+#define PENDING_LIST "scripts.json"
+#define PENDING_LIST_NEW "scripts.json.tmp"
+#define PENDING_LOCK "lock"
+#define LOCK_AGAIN_MS 20
+
+static char *pending_path(const char *directory, const char *name)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+bool pending_exists(const char *runtime_dir)
+{
+    CLEANUP_FREE char *path = NULL;
+    struct stat st;
+
+    if (asprintf(&path, "%s-hook/%s", runtime_dir, PENDING_LIST) < 0) {
+        path = NULL;
+        return true;
+    }
+    return stat(path, &st) == 0 || errno != ENOENT;
+}
+
+/* The state and the start time of @pid. 0 or -errno. */
+static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start_time)
+{
+    char path[64];
+    char text[1024];
+    CLEANUP_CLOSE int fd = -1;
+    unsigned long long start_time;
+    const char *after;
+    char state;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0) {
+        return -ESRCH;
+    }
+    text[n] = '\0';
+    after = strrchr(text, ')');     /* the name before it may hold anything */
+    if (after == NULL ||
+        sscanf(after + 1,
+               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &state, &start_time) != 2) {
+        return -EBADMSG;
+    }
+    *ret_state = state;
+    *ret_start_time = start_time;
+    return 0;
+}
+
+bool pending_running(const struct pending_script *script)
+{
+    uint64_t start_time;
+    char state;
+
+    return script->pid > 0 && read_stat(script->pid, &state, &start_time) == 0 &&
+           start_time == script->start_time && state != 'Z' && state != 'X';
+}
+
+static void pending_clear(struct pending *pending)
+{
+    for (size_t i = 0; i < pending->n; i++) {
+        free(pending->list[i].path);
+    }
+    free(pending->list);
+    pending->list = NULL;
+    pending->n = 0;
+}
+
+void pending_close(struct pending *pending)
+{
+    pending_clear(pending);
+    free(pending->directory);
+    pending->directory = NULL;
+    pending->lock = util_close(pending->lock);
+}
+
+static struct pending_script *find(const struct pending *pending, const char *path)
+{
+    for (size_t i = 0; i < pending->n; i++) {
+        if (strcmp(pending->list[i].path, path) == 0) {
+            return &pending->list[i];
+        }
+    }
+    return NULL;
+}
+
+const struct pending_script *pending_lookup(const struct pending *pending, const char *path)
+{
+    return find(pending, path);
+}
+
+/* Takes @path over when it succeeds. */
+static int append(struct pending *pending, const struct pending_script *script)
+{
+    struct pending_script *list;
+
+    if (pending->n >= PENDING_MAX) {
+        return -E2BIG;
+    }
+    list = reallocarray(pending->list, pending->n + 1, sizeof(*list));
+    if (list == NULL) {
+        return -ENOMEM;
+    }
+    pending->list = list;
+    pending->list[pending->n++] = *script;
+    return 0;
+}
+
+static int load_script(struct pending *pending, json_object *object)
+{
+    struct pending_script script = { .weight = SCRIPT_LENIENT };
+    const char *path;
+    const char *verb;
+    bool strict;
+    uint64_t pid;
+    int r;
+
+    if (!json_object_is_type(object, json_type_object) ||
+        wire_get_string(object, "path", &path) < 0 || path[0] != '/' ||
+        wire_get_string(object, "verb", &verb) < 0 ||
+        wire_get_bool(object, "strict", &strict) < 0 ||
+        wire_get_uint(object, "pid", &pid) < 0 || pid > INT32_MAX ||
+        wire_get_uint(object, "start_time", &script.start_time) < 0) {
+        return -EBADMSG;
+    }
+    script.pid = (pid_t)pid;
+    script.verb = strcmp(verb, "thaw") == 0 ? PENDING_THAW : PENDING_FREEZE;
+    script.weight = strict ? SCRIPT_STRICT : SCRIPT_LENIENT;
+    script.path = strdup(path);
+    if (script.path == NULL) {
+        return -ENOMEM;
+    }
+    r = append(pending, &script);
+    if (r < 0) {
+        free(script.path);
+    }
+    return r;
+}
+
+static int load_scripts(struct pending *pending, const char *text, size_t n)
+{
+    json_object *object;
+    json_object *scripts;
+    uint64_t version;
+    int r = wire_parse(text, n, &object);
+
+    if (r < 0) {
+        return r;
+    }
+    if (wire_get_uint(object, "version", &version) < 0 || version != PENDING_VERSION ||
+        wire_get_array(object, "scripts", &scripts) < 0) {
+        json_object_put(object);
+        return -EBADMSG;
+    }
+    for (size_t i = 0; i < json_object_array_length(scripts) && r == 0; i++) {
+        r = load_script(pending, json_object_array_get_idx(scripts, i));
+    }
+    json_object_put(object);
+    return r;
+}
+
+static int pending_load(struct pending *pending, char **ret_error)
+{
+    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
+    CLEANUP_FREE char *text = malloc(WIRE_FRAME_MAX);
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    ssize_t n;
+    int r;
+
+    if (path == NULL || text == NULL) {
+        return -ENOMEM;
+    }
+    r = trust_open(path, TRUST_FILE, &fd, &st, &why);
+    if (r == -ENOENT) {
+        return 0;
+    }
+    if (r < 0) {
+        (void)util_fail(ret_error, r, "%s", why != NULL ? why : strerror(-r));
+        return -EBADMSG;
+    }
+    n = read(fd, text, WIRE_FRAME_MAX);
+    r = n < 0 ? -EBADMSG : load_scripts(pending, text, (size_t)n);
+    if (r < 0) {
+        pending_clear(pending);
+        return util_fail(ret_error, r, "cannot understand '%s', the list of frozen scripts",
+                         path);
+    }
+    return 0;
+}
+
+static int make_directory(struct pending *pending, char **ret_error)
+{
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    int r;
+
+    if (mkdir(pending->directory, 0700) < 0 && errno != EEXIST) {
+        r = -errno;
+        return util_fail(ret_error, r, "cannot make '%s': %s", pending->directory,
+                         strerror(-r));
+    }
+    r = trust_open(pending->directory, TRUST_DIRECTORY, &fd, NULL, &why);
+    if (r < 0) {
+        return util_fail(ret_error, r, "%s", why != NULL ? why : strerror(-r));
+    }
+    return 0;
+}
+
+/* A process' lock: a child that hangs does not keep it. */
+static int take_lock(struct pending *pending, int wake_fd, uint64_t deadline,
+                     char **ret_error)
+{
+    struct pollfd wake = { .fd = wake_fd, .events = POLLIN };
+
+    for (;;) {
+        struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        int r;
+
+        if (fcntl(pending->lock, F_SETLK, &lock) == 0) {
+            return 0;
+        }
+        r = -errno;
+        if (r != -EAGAIN && r != -EACCES) {
+            return util_fail(ret_error, r, "cannot lock '%s': %s", pending->directory,
+                             strerror(-r));
+        }
+        if (now_usec() >= deadline) {
+            (void)fcntl(pending->lock, F_GETLK, &lock);
+            return util_fail(ret_error, -ETIMEDOUT,
+                             "another fsfreeze-hook (pid %ld) is still busy with its scripts",
+                             (long)lock.l_pid);
+        }
+        if (poll(&wake, 1, LOCK_AGAIN_MS) > 0) {
+            return util_fail(ret_error, -EINTR,
+                             "interrupted while waiting for another fsfreeze-hook");
+        }
+    }
+}
+
+int pending_open(const char *runtime_dir, int wake_fd, uint64_t deadline,
+                 struct pending *ret_pending, char **ret_error)
+{
+    struct pending pending = PENDING_NONE;
+    CLEANUP_FREE char *path = NULL;
+    int r;
+
+    if (asprintf(&pending.directory, "%s-hook", runtime_dir) < 0) {
+        pending.directory = NULL;
+        return -ENOMEM;
+    }
+    path = pending_path(pending.directory, PENDING_LOCK);
+    r = path != NULL ? make_directory(&pending, ret_error) : -ENOMEM;
+    if (r == 0) {
+        pending.lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (pending.lock < 0) {
+            r = -errno;
+            (void)util_fail(ret_error, r, "cannot open '%s': %s", path, strerror(-r));
+        }
+    }
+    if (r == 0) {
+        r = take_lock(&pending, wake_fd, deadline, ret_error);
+    }
+    if (r == 0) {
+        r = pending_load(&pending, ret_error);
+    }
+    if (r < 0 && r != -EBADMSG) {
+        pending_close(&pending);
+        return r;
+    }
+    *ret_pending = pending;
+    return r;
+}
+
+static json_object *save_script(const struct pending_script *script)
+{
+    json_object *object = json_object_new_object();
+
+    if (object == NULL) {
+        return NULL;
+    }
+    (void)json_object_object_add(object, "path", json_object_new_string(script->path));
+    (void)json_object_object_add(
+        object, "verb", json_object_new_string(script->verb == PENDING_THAW ? "thaw" : "freeze"));
+    (void)json_object_object_add(object, "strict",
+                                 json_object_new_boolean(script->weight == SCRIPT_STRICT));
+    (void)json_object_object_add(object, "pid", json_object_new_int64(script->pid));
+    (void)json_object_object_add(object, "start_time",
+                                 json_object_new_int64((int64_t)script->start_time));
+    return object;
+}
+
+/* The list as text, to be freed, or NULL. */
+static char *save_scripts(const struct pending *pending)
+{
+    json_object *object = json_object_new_object();
+    json_object *scripts = json_object_new_array();
+    char *text = NULL;
+
+    if (object == NULL || scripts == NULL) {
+        json_object_put(object);
+        json_object_put(scripts);
+        return NULL;
+    }
+    for (size_t i = 0; i < pending->n; i++) {
+        (void)json_object_array_add(scripts, save_script(&pending->list[i]));
+    }
+    (void)json_object_object_add(object, "version", json_object_new_int(PENDING_VERSION));
+    (void)json_object_object_add(object, "scripts", scripts);
+    text = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
+    json_object_put(object);
+    return text;
+}
+
+static int write_file(const char *path, const char *text)
+{
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                                0600);
+    size_t n = strlen(text);
+    ssize_t written;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    written = write(fd, text, n);
+    if (written < 0) {
+        return -errno;
+    }
+    return (size_t)written == n ? 0 : -ENOSPC;
+}
+
+static int pending_save(const struct pending *pending)
+{
+    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
+    CLEANUP_FREE char *path_new = pending_path(pending->directory, PENDING_LIST_NEW);
+    CLEANUP_FREE char *text = NULL;
+    int r;
+
+    if (path == NULL || path_new == NULL) {
+        return -ENOMEM;
+    }
+    if (pending->n == 0) {
+        return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+    }
+    text = save_scripts(pending);
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    r = write_file(path_new, text);
+    if (r < 0) {
+        return r;
+    }
+    return rename(path_new, path) < 0 ? -errno : 0;
+}
+
+int pending_set(struct pending *pending, const char *path, enum script_weight weight,
+                enum pending_verb verb, pid_t pid)
+{
+    struct pending_script script = { .weight = weight, .verb = verb, .pid = pid };
+    struct pending_script *old = find(pending, path);
+    char state;
+    int r;
+
+    if (pending->directory == NULL) {
+        return 0;
+    }
+    if (pid > 0 && read_stat(pid, &state, &script.start_time) < 0) {
+        script.pid = 0;         /* it has gone already */
+    }
+    if (old != NULL) {
+        script.path = old->path;
+        *old = script;
+        return pending_save(pending);
+    }
+    script.path = strdup(path);
+    if (script.path == NULL) {
+        return -ENOMEM;
+    }
+    r = append(pending, &script);
+    if (r < 0) {
+        free(script.path);
+        return r;
+    }
+    return pending_save(pending);
+}
+
+int pending_remove(struct pending *pending, const char *path)
+{
+    struct pending_script *script = find(pending, path);
+    size_t behind;
+
+    if (pending->directory == NULL || script == NULL) {
+        return 0;
+    }
+    behind = pending->n - 1 - (size_t)(script - pending->list);
+    free(script->path);
+    memmove(script, script + 1, behind * sizeof(*script));
+    pending->n--;
+    return pending_save(pending);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <config.h>
+
+#include <inttypes.h>
+
+#include "apps.h"
+#include "reply.h"
+#include "util.h"
+#include "wire.h"
+
+#define REPLY_WARNINGS_MAX 32U
+#define REPLY_COORDINATES_MAX 32U
+
+/* Cleaned text of a member, to be freed; NULL if it has none. */
+static char *reply_text(json_object *object, const char *key)
+{
+    const char *text;
+
+    return wire_get_string(object, key, &text) < 0 ? NULL : wire_clean(text);
+}
+
+static void add(json_object *object, const char *key, json_object *value)
+{
+    if (json_object_object_add(object, key, value) < 0) {
+        json_object_put(value);
+    }
+}
+
+static json_object *clean_string(json_object *value)
+{
+    CLEANUP_FREE char *text = NULL;
+
+    if (!json_object_is_type(value, json_type_string)) {
+        return NULL;
+    }
+    text = wire_clean(json_object_get_string(value));
+    return text != NULL ? json_object_new_string(text) : NULL;
+}
+
+static json_object *clean_warnings(json_object *app)
+{
+    json_object *clean = json_object_new_array();
+    json_object *warnings;
+
+    if (clean == NULL || wire_get_array(app, "warnings", &warnings) < 0) {
+        return clean;
+    }
+    for (size_t i = 0; i < json_object_array_length(warnings) && i < REPLY_WARNINGS_MAX; i++) {
+        json_object *text = clean_string(json_object_array_get_idx(warnings, i));
+
+        if (text != NULL && json_object_array_add(clean, text) < 0) {
+            json_object_put(text);
+        }
+    }
+    return clean;
+}
+
+static json_object *clean_coordinates(json_object *app)
+{
+    json_object *clean = json_object_new_object();
+    json_object *coordinates;
+    size_t n = 0;
+
+    if (clean == NULL || wire_get_object(app, "coordinates", &coordinates) < 0) {
+        return clean;
+    }
+    json_object_object_foreach(coordinates, key, value) {
+        CLEANUP_FREE char *name = wire_clean(key);
+        json_object *text = clean_string(value);
+
+        if (name == NULL || text == NULL || n++ >= REPLY_COORDINATES_MAX) {
+            json_object_put(text);
+            continue;
+        }
+        add(clean, name, text);
+    }
+    return clean;
+}
+
+/* NULL when it is no app. */
+static json_object *clean_app(json_object *app)
+{
+    static const char *const texts[] = { "name",  "plugin", "policy", "outcome",
+                                         "error", "server", "method" };
+    static const char *const numbers[] = { "prepare_usec", "hold_usec", "held_since",
+                                           "lost_at" };
+    json_object *clean = NULL;
+    const char *name;
+
+    if (!json_object_is_type(app, json_type_object) ||
+        wire_get_string(app, "name", &name) < 0 || !app_name_valid(name)) {
+        return NULL;
+    }
+    clean = json_object_new_object();
+    if (clean == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        json_object *value;
+
+        if (json_object_object_get_ex(app, texts[i], &value)) {
+            add(clean, texts[i], clean_string(value));
+        }
+    }
+    add(clean, "coordinates", clean_coordinates(app));
+    add(clean, "warnings", clean_warnings(app));
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        uint64_t number;
+
+        if (wire_get_uint(app, numbers[i], &number) == 0) {
+            add(clean, numbers[i], json_object_new_int64((int64_t)number));
+        }
+    }
+    return clean;
+}
+
+/* An array of clean apps, or NULL. */
+static json_object *reply_apps(json_object *parameters)
+{
+    json_object *apps;
+    json_object *clean;
+
+    if (wire_get_array(parameters, "apps", &apps) < 0) {
+        return NULL;
+    }
+    clean = json_object_new_array();
+    if (clean == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < json_object_array_length(apps) && i < APPS_MAX; i++) {
+        json_object *app = clean_app(json_object_array_get_idx(apps, i));
+
+        if (app != NULL && json_object_array_add(clean, app) < 0) {
+            json_object_put(app);
+        }
+    }
+    return clean;
+}
+
+void reply_record_apps(struct call *call, json_object *parameters)
+{
+    json_object *apps = reply_apps(parameters);
+
+    if (apps != NULL) {
+        record_set_apps(&call->record, apps);
+    }
+}
+
+void reply_warn(struct call *call, json_object *parameters)
+{
+    json_object *warnings = clean_warnings(parameters);
+
+    for (size_t i = 0; warnings != NULL && i < json_object_array_length(warnings); i++) {
+        call_warn(call, "%s",
+                  json_object_get_string(json_object_array_get_idx(warnings, i)));
+    }
+    json_object_put(warnings);
+}
+
+static const char *member(json_object *app, const char *key, const char *otherwise)
+{
+    const char *text;
+
+    return wire_get_string(app, key, &text) == 0 ? text : otherwise;
+}
+
+static bool is(json_object *app, const char *key, const char *value)
+{
+    return strcmp(member(app, key, ""), value) == 0;
+}
+
+static void say_app_held(struct call *call, json_object *app)
+{
+    const char *name = member(app, "name", "?");
+    json_object *warnings;
+    uint64_t usec = 0;
+
+    if (is(app, "outcome", "held")) {
+        (void)wire_get_uint(app, "hold_usec", &usec);
+        call_note(call, "app '%s' is held by %s on %s after %" PRIu64 " ms", name,
+                  member(app, "method", member(app, "plugin", "?")),
+                  member(app, "server", "an unnamed server"), usec / USEC_PER_MSEC);
+    } else if (is(app, "outcome", "skipped")) {
+        call_note(call, "app '%s' was skipped: %s", name, member(app, "error", "not running"));
+    } else {
+        call_warn(call, "app '%s' is not held: %s", name, member(app, "error", "no reason given"));
+    }
+    if (wire_get_array(app, "warnings", &warnings) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < json_object_array_length(warnings); i++) {
+        call_warn(call, "app '%s': %s", name,
+                  json_object_get_string(json_object_array_get_idx(warnings, i)));
+    }
+}
+
+void reply_say_held(struct call *call, json_object *parameters)
+{
+    json_object *apps = reply_apps(parameters);
+
+    for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
+        say_app_held(call, json_object_array_get_idx(apps, i));
+    }
+    json_object_put(apps);
+}
+
+static void fail_with_reason(struct call *call, const char *error, const char *reason,
+                             json_object *parameters)
+{
+    uint64_t retry = 0;
+
+    if (reason == NULL) {
+        call_fail(call, "quiesced answered %s", error);
+    } else if (wire_get_uint(parameters, "retry_in_usec", &retry) == 0 && retry > 0) {
+        call_fail(call, "%s (the next freeze is tried in %" PRIu64 " s)", reason,
+                  (retry + USEC_PER_SEC - 1) / USEC_PER_SEC);
+    } else {
+        call_fail(call, "%s", reason);
+    }
+}
+
+void reply_fail(struct call *call, const char *error, json_object *parameters)
+{
+    CLEANUP_FREE char *reason = reply_text(parameters, "reason");
+    json_object *apps = reply_apps(parameters);
+
+    fail_with_reason(call, error, reason, parameters);
+    for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
+        json_object *app = json_object_array_get_idx(apps, i);
+        const char *why = member(app, "error", NULL);
+
+        if (why == NULL || (!is(app, "outcome", "failed") && !is(app, "outcome", "lost")) ||
+            (reason != NULL && strstr(reason, why) != NULL)) {
+            continue;
+        }
+        if (is(app, "policy", "optional")) {
+            call_warn(call, "app '%s': %s", member(app, "name", "?"), why);
+        } else {
+            call_fail(call, "app '%s': %s", member(app, "name", "?"), why);
+        }
+    }
+    json_object_put(apps);
+}
+
+void reply_say_lost(struct call *call, const char *text)
+{
+    switch (call->settings.lost_hold) {
+    case LOST_HOLD_FAIL:
+        call_fail(call, "%s", text);
+        return;
+    case LOST_HOLD_WARN:
+        record_add_reason(&call->record, text);
+        call_complain(call, "%s", text);
+        return;
+    }
+    abort();
+}
+
+/* Whether @app spoils the verdict. */
+static bool say_app_verdict(struct call *call, json_object *app, const char *reason)
+{
+    const char *name = member(app, "name", "?");
+    const char *why = member(app, "error", reason);
+    CLEANUP_FREE char *text = NULL;
+
+    if (is(app, "outcome", "held")) {
+        call_note(call, "app '%s' was held until the thaw", name);
+        return false;
+    }
+    if (is(app, "outcome", "skipped")) {
+        return false;
+    }
+    if (is(app, "policy", "optional")) {
+        call_warn(call, "optional app '%s' was not consistent: %s", name, why);
+        return false;
+    }
+    if (asprintf(&text, "app '%s' was not consistent: %s", name, why) < 0) {
+        text = NULL;
+    }
+    reply_say_lost(call, text != NULL ? text : why);
+    return true;
+}
+
+enum record_verdict reply_say_verdict(struct call *call, json_object *parameters)
+{
+    CLEANUP_FREE char *reason = reply_text(parameters, "reason");
+    const char *why = reason != NULL ? reason : "the hold was lost";
+    json_object *apps = reply_apps(parameters);
+    bool consistent = false;
+    bool spoiled = false;
+
+    for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
+        spoiled |= say_app_verdict(call, json_object_array_get_idx(apps, i), why);
+    }
+    json_object_put(apps);
+    if (!spoiled && (wire_get_bool(parameters, "consistent", &consistent) < 0 || !consistent)) {
+        CLEANUP_FREE char *text = NULL;
+
+        if (asprintf(&text, "the snapshot is not consistent: %s", why) < 0) {
+            text = NULL;
+        }
+        reply_say_lost(call, text != NULL ? text : why);
+        spoiled = true;
+    }
+    return spoiled ? RECORD_INCONSISTENT : RECORD_CONSISTENT;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <config.h>
+
+#include "daemon.h"
+#include "pending.h"
+#include "reply.h"
+#include "scripts.h"
+#include "sequence.h"
+#include "thaw.h"
+#include "util.h"
+#include "wire.h"
+
+#define ANSWER_USEC (50 * USEC_PER_MSEC)        /* from the last file to our exit */
+
+static void say_lost(struct call *call, const char *why)
+{
+    CLEANUP_FREE char *text = NULL;
+
+    if (asprintf(&text, "the snapshot is not consistent: the hold was lost: %s", why) < 0) {
+        text = NULL;
+    }
+    reply_say_lost(call, text != NULL ? text : "the hold was lost");
+}
+
+/* 0 when it answered, however; its verdict is said then. */
+static int ask_connected(struct call *call, struct wire_client *client, uint64_t deadline,
+                         enum record_verdict *ret_verdict)
+{
+    json_object *parameters = json_object_new_object();
+    json_object *answer = NULL;
+    CLEANUP_FREE char *error = NULL;
+    CLEANUP_FREE char *why = NULL;
+    const char *text;
+    int r;
+
+    if (parameters != NULL) {
+        (void)json_object_object_add(parameters, "deadline_monotonic",
+                                     daemon_time(sub_usec(deadline, DEADLINE_MARGIN)));
+    }
+    r = wire_call(client, "io.quiesced.Thaw", parameters, deadline, &error, &answer);
+    if (r == 0) {
+        if (wire_get_string(answer, "cycle", &text) == 0) {
+            call_set_cycle(call, text);
+        }
+        reply_record_apps(call, answer);
+        reply_warn(call, answer);
+        *ret_verdict = reply_say_verdict(call, answer);
+    } else if (r == -EREMOTEIO) {
+        *ret_verdict = RECORD_INCONSISTENT;
+        say_lost(call, wire_get_string(answer, "reason", &text) == 0 ? text : error);
+    } else {
+        why = daemon_why(call, "Thaw", r);
+        say_lost(call, why != NULL ? why : strerror(-r));
+    }
+    json_object_put(answer);
+    return r == -EREMOTEIO && strcmp(error, "io.quiesced.Busy") == 0 ? 0 : r;
+}
+
+/* The marker alone says whether anything is held. Nothing is written before the answer. */
+static enum record_verdict ask(struct call *call)
+{
+    uint64_t deadline = call->started + call->settings.thaw_timeout;
+    enum record_verdict verdict = RECORD_INCONSISTENT;
+    struct wire_client client = { .fd = -1, .wake_fd = -1 };
+    CLEANUP_FREE char *marker = call_runtime_path(call, DAEMON_MARKER);
+    CLEANUP_FREE char *why = NULL;
+    int r;
+
+    if (marker != NULL && access(marker, F_OK) < 0 && errno == ENOENT) {
+        return RECORD_NO_VERDICT;
+    }
+    r = daemon_connect(call, deadline, &client, &why);
+    if (r < 0) {
+        say_lost(call, why != NULL ? why : strerror(-r));
+    } else {
+        r = ask_connected(call, &client, deadline, &verdict);
+        wire_client_close(&client);
+    }
+    if (r < 0 && marker != NULL) {
+        (void)unlink(marker);   /* this was the verdict; the next one is another cycle's */
+    }
+    return verdict;
+}
+
+/* Takes the lock and the list; without either, the scripts run all the same. */
+static void open_pending(struct call *call, uint64_t deadline, struct pending *pending)
+{
+    CLEANUP_FREE char *error = NULL;
+    int r = pending_open(call->runtime_dir, -1, deadline, pending, &error);
+
+    if (r < 0) {
+        call_complain(call, "%s", error != NULL ? error : strerror(-r));
+    }
+}
+
+static void thaw_scripts(struct call *call, uint64_t deadline)
+{
+    struct pending pending = PENDING_NONE;
+    struct scripts scripts = { 0 };
+    uint64_t now = now_usec();
+    int r = scripts_find(call->hooks_path, call->settings.legacy_scripts, &scripts);
+
+    if (r < 0) {
+        call_fail(call, "cannot list the scripts in '%s': %s", call->hooks_path, strerror(-r));
+        return;
+    }
+    if (scripts.n > 0 || pending_exists(call->runtime_dir)) {
+        open_pending(call, now + sub_usec(deadline, now) / 2, &pending);
+        r = sequence_add_pending(call, &pending, &scripts);
+        if (r < 0) {
+            call_fail(call, "cannot list the frozen scripts: %s", strerror(-r));
+        }
+        sequence_thaw(call, &scripts, scripts.n, &pending, deadline);
+        sequence_forget(call, &pending);
+    }
+    pending_close(&pending);
+    scripts_free(&scripts);
+}
+
+void thaw(struct call *call)
+{
+    const struct settings *settings = &call->settings;
+    uint64_t end = call->started + settings->thaw_timeout + settings->script_thaw_timeout;
+    uint64_t margin = min_usec(settings->script_thaw_timeout / 4, DEADLINE_MARGIN + ANSWER_USEC);
+    enum record_verdict verdict;
+
+    verdict = ask(call);
+    if (call->settings_error != NULL) {
+        call_complain(call, "%s; the defaults count", call->settings_error);
+    }
+    thaw_scripts(call, min_usec(now_usec() + settings->script_thaw_timeout, end - margin));
+    record_set_state(&call->record, RECORD_THAWED, verdict);
+    call_write(call, RECORD_JOIN, end - min_usec(ANSWER_USEC, margin));
+}
