@@ -3,29 +3,19 @@
 
 #include "calls.h"
 
-#include <assert.h>
-
 #include "names.h"
+#include "queue.h"
 #include "util.h"
 #include "wire.h"
 
 /* Within a second of SIGTERM, whatever a worker does. */
 #define TERMINATE_MAX (900 * USEC_PER_MSEC)
-#define WAITING_MAX 8U
-
-/* A Prepare that waits for the owner of a cycle to end. */
-struct waiting {
-    struct connection *connection;
-    uint64_t forward_deadline;
-    uint64_t undo_deadline;
-};
 
 struct calls {
     sd_event *event;
     struct journal *journal;
     struct server *server;
     struct conductor *conductor;
-    sd_event_source *timer;     /* of the first that waits */
     sd_event_source *exit_timer;
     struct connection *caller;  /* of the call that is being dealt with */
     struct connection *owner;
@@ -33,8 +23,7 @@ struct calls {
     struct connection *thawer;
     struct connection *releaser;
     bool released;
-    struct waiting waiting[WAITING_MAX];
-    size_t n_waiting;
+    struct queue *queue;        /* of those that wait for the owner to end */
     bool terminating;
 };
 
@@ -167,7 +156,7 @@ static int on_answer(void *data, enum cycle_action_type answer)
     return 0;
 }
 
-static void begin_cycle(struct calls *self, const struct waiting *prepare)
+static void begin_cycle(struct calls *self, const struct queue_entry *prepare)
 {
     CLEANUP_FREE char *error = NULL;
     int r;
@@ -188,55 +177,17 @@ static void begin_cycle(struct calls *self, const struct waiting *prepare)
     }
 }
 
-static void stop_waiting(struct calls *self, size_t i)
-{
-    self->n_waiting--;
-    memmove(&self->waiting[i], &self->waiting[i + 1],
-            (self->n_waiting - i) * sizeof(self->waiting[0]));
-}
-
-static void set_timer(struct calls *self)
-{
-    uint64_t next = UINT64_MAX;
-
-    for (size_t i = 0; i < self->n_waiting; i++) {
-        next = min_usec(next, self->waiting[i].forward_deadline);
-    }
-    (void)sd_event_source_set_time(self->timer, next);
-    (void)sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
-}
-
-static int on_waited_too_long(sd_event_source *source, uint64_t usec, void *data)
-{
-    struct calls *self = data;
-
-    (void)source;
-    (void)usec;
-    for (size_t i = 0; i < self->n_waiting;) {
-        if (self->waiting[i].forward_deadline <= now_usec()) {
-            (void)connection_error_reason(self->waiting[i].connection, "io.quiesced.Busy",
-                                          "another freeze is under way and did not end in time");
-            stop_waiting(self, i);
-        } else {
-            i++;
-        }
-    }
-    set_timer(self);
-    return 0;
-}
-
 static void let_next_begin(struct calls *self)
 {
-    if (self->n_waiting == 0) {
+    struct queue_entry next;
+
+    if (queue_empty(self->queue)) {
         return;
     }
     if (conductor_cycle(self->conductor)->state == CYCLE_HELD) {
         conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_SUPERSEDE});
-    } else if (conductor_cycle(self->conductor)->state == CYCLE_IDLE) {
-        struct waiting next = self->waiting[0];
-
-        stop_waiting(self, 0);
-        set_timer(self);
+    } else if (conductor_cycle(self->conductor)->state == CYCLE_IDLE &&
+               queue_take(self->queue, &next)) {
         begin_cycle(self, &next);
     }
 }
@@ -273,7 +224,7 @@ static void bad_parameter(struct connection *connection, const char *name)
 static void call_prepare(struct calls *self, struct connection *connection,
                          json_object *parameters)
 {
-    struct waiting prepare = {.connection = connection};
+    struct queue_entry prepare = {.connection = connection};
     uint64_t protocol = 0;
 
     if (wire_get_uint(parameters, "protocol", &protocol) < 0) {
@@ -295,14 +246,14 @@ static void call_prepare(struct calls *self, struct connection *connection,
         bad_parameter(connection, "undo_deadline_monotonic");
     } else if (connection == self->owner) {
         conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_PREPARE});
-    } else if (self->n_waiting == WAITING_MAX || self->terminating) {
+    } else if (self->terminating) {
         (void)connection_error_reason(connection, "io.quiesced.Busy",
-                                      self->terminating ? "the daemon is being stopped"
-                                                        : "too many freezes wait already");
-    } else {
-        self->waiting[self->n_waiting++] = prepare;
-        set_timer(self);
+                                      "the daemon is being stopped");
+    } else if (queue_add(self->queue, &prepare)) {
         let_next_begin(self);
+    } else {
+        (void)connection_error_reason(connection, "io.quiesced.Busy",
+                                      "too many freezes wait already");
     }
 }
 
@@ -438,13 +389,7 @@ static void on_gone(void *data, struct connection *connection)
 {
     struct calls *self = data;
 
-    for (size_t i = 0; i < self->n_waiting; i++) {
-        if (self->waiting[i].connection == connection) {
-            stop_waiting(self, i);
-            set_timer(self);
-            break;
-        }
-    }
+    queue_remove(self->queue, connection);
     if (connection == self->owner) {
         /* its end of file is answered by ours, when everything is undone */
         self->owner_gone = true;
@@ -471,6 +416,12 @@ static const struct conductor_handlers conductor_handlers = {
     .settled = on_settled,
 };
 
+static void on_waited_too_long(struct connection *connection)
+{
+    (void)connection_error_reason(connection, "io.quiesced.Busy",
+                                  "another freeze is under way and did not end in time");
+}
+
 int calls_new(sd_event *event, int fd, enum server_peers peers,
               const struct conductor_options *options, struct journal *journal,
               struct calls **ret_calls)
@@ -483,13 +434,14 @@ int calls_new(sd_event *event, int fd, enum server_peers peers,
     }
     self->event = sd_event_ref(event);
     self->journal = journal;
+    r = queue_new(event, on_waited_too_long, &self->queue);
+    if (r < 0) {
+        (void)calls_free(self);
+        return r;
+    }
     r = conductor_new(event, options, journal, &conductor_handlers, self, &self->conductor);
     if (r >= 0) {
         r = server_new(event, fd, peers, &server_handlers, self, &self->server);
-    }
-    if (r >= 0) {
-        r = sd_event_add_time(event, &self->timer, CLOCK_MONOTONIC, UINT64_MAX, 1,
-                              on_waited_too_long, self);
     }
     if (r < 0) {
         (void)calls_free(self);
@@ -504,7 +456,7 @@ struct calls *calls_free(struct calls *self)
     if (self != NULL) {
         (void)server_free(self->server);
         (void)conductor_free(self->conductor);
-        sd_event_source_disable_unref(self->timer);
+        (void)queue_free(self->queue);
         sd_event_source_disable_unref(self->exit_timer);
         sd_event_unref(self->event);
         free(self);

@@ -9,11 +9,10 @@
 #include <sys/random.h>
 #include <systemd/sd-daemon.h>
 
-#include "apps.h"
+#include "log.h"
 #include "marker.h"
-#include "member.h"
 #include "names.h"
-#include "settings.h"
+#include "roster.h"
 #include "stamp.h"
 #include "sync.h"
 #include "util.h"
@@ -23,20 +22,15 @@
 #define JOURNAL_RETRY (100 * USEC_PER_MSEC)
 
 struct conductor {
-    sd_event *event;
     const struct conductor_options *options;
-    struct journal *journal;
+    struct log *log;
     const struct conductor_handlers *handlers;
     void *data;
     struct workers *workers;
     struct sync *sync;
     sd_event_source *timer;
-    sd_event_source *journal_timer;
     struct cycle cycle;
-    struct apps apps;
-    struct member members[CYCLE_APPS_MAX];
-    size_t n_members;
-    json_object *warnings;
+    struct roster roster;
     char id[2 * ID_BYTES + 1];
     uint64_t held_since;
     char *ended_why;            /* RELEASED: what the administrator said; RESTARTED:
@@ -49,28 +43,6 @@ struct conductor {
     bool running;
 };
 
-__attribute__((format(printf, 4, 5))) static void
-say(struct conductor *self, int priority, const struct member *member, const char *format, ...)
-{
-    char text[2 * WIRE_TEXT_MAX];
-    va_list arguments;
-    const struct journal_field fields[] = {
-        {"QUIESCED_CYCLE", self->id[0] != '\0' ? self->id : NULL},
-        {"QUIESCED_APP", member != NULL ? member->app->name : NULL},
-        {"QUIESCED_PHASE", member != NULL ? member->phase : NULL},
-        {NULL, NULL},
-    };
-
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    if (member != NULL) {
-        journal_log(self->journal, priority, fields, "app '%s': %s", member->app->name, text);
-    } else {
-        journal_log(self->journal, priority, fields, "%s", text);
-    }
-}
-
 __attribute__((format(printf, 2, 3))) static void warn(struct conductor *self,
                                                        const char *format, ...)
 {
@@ -80,19 +52,10 @@ __attribute__((format(printf, 2, 3))) static void warn(struct conductor *self,
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    say(self, LOG_WARNING, NULL, "%s", text);
-    if (self->warnings != NULL) {
-        (void)json_object_array_add(self->warnings, json_object_new_string(text));
+    log_say(self->log, LOG_WARNING, NULL, "%s", text);
+    if (self->roster.warnings != NULL) {
+        (void)json_object_array_add(self->roster.warnings, json_object_new_string(text));
     }
-}
-
-/* What the cycle gave the worker, less the margin in which it can still say why it
- * is late. */
-static uint64_t worker_deadline(uint64_t deadline)
-{
-    uint64_t left = sub_usec(deadline, now_usec());
-
-    return deadline - min_usec(DEADLINE_MARGIN, left / 4);
 }
 
 static void enqueue(struct conductor *self, enum cycle_event_type type, unsigned app)
@@ -101,107 +64,36 @@ static void enqueue(struct conductor *self, enum cycle_event_type type, unsigned
     self->queue[self->n_queue++] = (struct cycle_event){.type = type, .app = app};
 }
 
-static void request(struct conductor *self, unsigned i, const char *phase, uint64_t deadline,
-                    uint64_t hold_deadline)
-{
-    struct member *member = &self->members[i];
-    json_object *message = json_object_new_object();
-
-    (void)json_object_object_add(message, "do", json_object_new_string(phase));
-    (void)json_object_object_add(message, "deadline", json_object_new_int64((int64_t)deadline));
-    if (strcmp(phase, "prepare") == 0) {
-        (void)json_object_object_add(message, "protocol", json_object_new_int(WIRE_PROTOCOL));
-        (void)json_object_object_add(message, "plugin",
-                                     json_object_new_string(member->app->plugin));
-    }
-    if (hold_deadline != 0) {
-        (void)json_object_object_add(message, "hold_deadline",
-                                     json_object_new_int64((int64_t)hold_deadline));
-    }
-    if (strcmp(phase, "abort") != 0) {
-        member->phase = phase;
-        member->asked_at = now_usec();
-    }
-    if (worker_request(member->worker, message) < 0) {
-        /* it dies, and gone() follows */
-        worker_kill(member->worker);
-    }
-    json_object_put(message);
-}
-
-static void start_worker(struct conductor *self, unsigned i)
-{
-    struct member *member = &self->members[i];
-    pid_t stuck = workers_stuck(self->workers, member->app->name);
-    int r;
-
-    if (stuck != 0) {
-        member_fail(member, "its worker of an earlier cycle, process %d, cannot be killed",
-                    (int)stuck);
-        enqueue(self, CYCLE_EVENT_APP_GONE, i);
-        return;
-    }
-    r = worker_start(self->workers, member->app->name, i, &member->worker);
-    if (r < 0) {
-        member_fail(member, "cannot start '%s': %s", self->options->paths.worker, strerror(-r));
-        enqueue(self, CYCLE_EVENT_APP_GONE, i);
-        return;
-    }
-    request(self, i, "prepare", worker_deadline(self->cycle.apps[i].deadline), 0);
-}
-
-static void kill_worker(struct conductor *self, unsigned i)
-{
-    struct member *member = &self->members[i];
-
-    member_fail(member, "it did not answer '%s' in time, and its worker was killed",
-                member->phase);
-    if (member->worker != NULL) {
-        say(self, LOG_WARNING, member, "its worker was late and is killed");
-        worker_kill(member->worker);
-    }
-}
-
-static void let_go_of_worker(struct conductor *self, unsigned i, enum cycle_action_type how)
-{
-    struct member *member = &self->members[i];
-
-    if (member->worker == NULL) {
-        return;
-    }
-    if (how == CYCLE_ACTION_GIVE_UP_APP) {
-        worker_give_up(member->worker);
-        say(self, LOG_ERR, member, "its worker, process %d, was killed and does not die; "
-                                   "what it holds stays held until it does",
-            (int)workers_stuck(self->workers, member->app->name));
-    } else {
-        worker_dismiss(member->worker);
-    }
-    member->worker = NULL;
-}
-
 static void app_action(struct conductor *self, const struct cycle_action *action)
 {
     unsigned i = action->app;
+    struct member *member = &self->roster.members[i];
     uint64_t deadline = self->cycle.apps[i].deadline;
+    int r = 0;
 
     if (action->type == CYCLE_ACTION_PREPARE_APP) {
-        start_worker(self, i);
-    } else if (action->type == CYCLE_ACTION_KILL_APP) {
-        kill_worker(self, i);
-    } else if (action->type == CYCLE_ACTION_GIVE_UP_APP ||
-               action->type == CYCLE_ACTION_DISMISS_APP) {
-        let_go_of_worker(self, i, action->type);
-    } else if (self->members[i].worker == NULL) {
-        enqueue(self, CYCLE_EVENT_APP_GONE, i);
+        r = member_start(member, self->workers, i, deadline);
     } else if (action->type == CYCLE_ACTION_FREEZE_APP) {
-        request(self, i, "freeze", worker_deadline(deadline), self->cycle.hold_deadline);
+        r = member_ask(member, "freeze", deadline, self->cycle.hold_deadline);
     } else if (action->type == CYCLE_ACTION_CHECK_APP) {
-        request(self, i, "check", worker_deadline(deadline), 0);
+        r = member_ask(member, "check", deadline, 0);
     } else if (action->type == CYCLE_ACTION_THAW_APP) {
-        request(self, i, "thaw", worker_deadline(deadline), 0);
+        r = member_ask(member, "thaw", deadline, 0);
+    } else if (action->type == CYCLE_ACTION_ABORT_APP) {
+        r = member_ask(member, "abort", deadline, 0);
+    } else if (action->type == CYCLE_ACTION_KILL_APP) {
+        member_kill(member);
+        log_say(self->log, LOG_WARNING, member, "its worker was late and is killed");
+    } else if (action->type == CYCLE_ACTION_GIVE_UP_APP) {
+        log_say(self->log, LOG_ERR, member,
+                "its worker, process %d, was killed and does not die: what it holds stays held "
+                "until it does",
+                (int)member_give_up(member));
     } else {
-        request(self, i, "abort", worker_deadline(deadline), 0);
+        member_dismiss(member);
+    }
+    if (r < 0) {
+        enqueue(self, CYCLE_EVENT_APP_GONE, i);
     }
 }
 
@@ -210,30 +102,20 @@ static const char *cause_text(const struct conductor *self)
     return self->ended_why != NULL ? self->ended_why : name_of_cause(self->cycle.cause);
 }
 
-static int write_marker(struct conductor *self, const char *reason)
-{
-    const char *names[CYCLE_APPS_MAX];
-
-    for (size_t i = 0; i < self->n_members; i++) {
-        names[i] = self->members[i].app->name;
-    }
-    return marker_write(self->options->runtime_dir, self->id, names, self->n_members, reason);
-}
-
 static void holds_ended(struct conductor *self)
 {
     const char *why = cause_text(self);
 
-    for (size_t i = 0; i < self->n_members; i++) {
-        struct member *member = &self->members[i];
+    for (size_t i = 0; i < self->roster.n; i++) {
+        struct member *member = &self->roster.members[i];
 
         if (self->cycle.apps[i].outcome == CYCLE_OUTCOME_LOST && member->error == NULL) {
             member_fail(member, "the hold was ended early: %s", why);
             member->lost_at = wall_usec();
         }
     }
-    say(self, LOG_ERR, NULL, "all holds are ended early: %s", why);
-    (void)write_marker(self, why);
+    log_say(self->log, LOG_ERR, NULL, "all holds are ended early: %s", why);
+    (void)roster_write_marker(&self->roster, self->options->runtime_dir, self->id, why);
 }
 
 static void begin_sync(struct conductor *self)
@@ -254,7 +136,7 @@ static void keep_failure(struct conductor *self)
 {
     char *reason = conductor_reason(self);
 
-    say(self, LOG_ERR, NULL, "the freeze failed: %s", reason != NULL ? reason : "out of memory");
+    log_say(self->log, LOG_ERR, NULL, "the freeze failed: %s", reason != NULL ? reason : "out of memory");
     free(self->last_failure);
     self->last_failure = reason;
 }
@@ -262,6 +144,7 @@ static void keep_failure(struct conductor *self)
 static void answer(struct conductor *self, enum cycle_action_type type)
 {
     if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
+        log_say(self->log, LOG_INFO, NULL, "held: %zu apps", self->roster.n);
         self->held_since = wall_usec();
         free(self->last_failure);
         self->last_failure = NULL;
@@ -269,9 +152,9 @@ static void answer(struct conductor *self, enum cycle_action_type type)
         CLEANUP_FREE char *reason = conductor_reason(self);
 
         if (cycle_consistent(&self->cycle)) {
-            say(self, LOG_INFO, NULL, "thawed: consistent");
+            log_say(self->log, LOG_INFO, NULL, "thawed: consistent");
         } else {
-            say(self, LOG_ERR, NULL, "thawed: not consistent: %s", reason);
+            log_say(self->log, LOG_ERR, NULL, "thawed: not consistent: %s", reason);
         }
     }
     if (self->handlers->answer(self->data, type) < 0 &&
@@ -307,7 +190,7 @@ static bool carry_out(struct conductor *self, const struct cycle_action *action)
         }
         return true;
     case CYCLE_ACTION_MARK: {
-        int r = write_marker(self, NULL);
+        int r = roster_write_marker(&self->roster, self->options->runtime_dir, self->id, NULL);
 
         if (r < 0) {
             warn(self, "cannot write the marker into '%s': %s", self->options->runtime_dir,
@@ -339,19 +222,11 @@ static bool carry_out(struct conductor *self, const struct cycle_action *action)
     abort();
 }
 
-static void set_journal_timer(struct conductor *self)
-{
-    if (journal_pending(self->journal)) {
-        (void)sd_event_source_set_time_relative(self->journal_timer, JOURNAL_RETRY);
-        (void)sd_event_source_set_enabled(self->journal_timer, SD_EVENT_ONESHOT);
-    }
-}
-
 static void notify(const struct conductor *self)
 {
     if (self->cycle.state == CYCLE_HELD && self->cycle.hold_deadline != 0) {
         (void)sd_notifyf(0, "STATUS=Cycle %s holds %zu apps, %" PRIu64 " s at most", self->id,
-                         self->n_members, self->cycle.plan.settings.hold_timeout / USEC_PER_SEC);
+                         self->roster.n, self->cycle.plan.settings.hold_timeout / USEC_PER_SEC);
     } else {
         (void)sd_notifyf(0, "STATUS=%s", name_of_state(self->cycle.state));
     }
@@ -370,7 +245,7 @@ static void step(struct conductor *self, const struct cycle_event *event)
 
     cycle_event(&self->cycle, event, now_usec(), &actions);
     if (may_be_frozen(self)) {
-        journal_hold(self->journal, true);
+        log_set_frozen(self->log, true);
     }
     for (size_t i = 0; i < actions.n; i++) {
         if (!carry_out(self, &actions.list[i])) {
@@ -395,9 +270,8 @@ void conductor_event(struct conductor *self, const struct cycle_event *event)
     self->n_queue = 0;
     self->running = false;
     if (!may_be_frozen(self)) {
-        journal_hold(self->journal, false);
+        log_set_frozen(self->log, false);
     }
-    set_journal_timer(self);
     (void)sd_event_source_set_time(self->timer, cycle_next_deadline(&self->cycle));
     (void)sd_event_source_set_enabled(self->timer, SD_EVENT_ONESHOT);
     self->handlers->settled(self->data);
@@ -423,59 +297,24 @@ static void take_log(struct conductor *self, struct member *member, json_object 
     }
     CLEANUP_FREE char *clean = wire_clean(text);
 
-    say(self, priority, member, "%s", clean != NULL ? clean : "");
-    set_journal_timer(self);
-}
-
-static void take_reply(struct conductor *self, unsigned i, json_object *message,
-                       const char *phase)
-{
-    struct member *member = &self->members[i];
-    const char *result = "";
-
-    if (strcmp(phase, "abort") == 0) {
-        app_event(self, CYCLE_EVENT_APP_ABORTED, i);
-        return;
-    }
-    if (strcmp(phase, member->phase) != 0) {
-        return;
-    }
-    (void)wire_get_string(message, "result", &result);
-    if (!cycle_app_waits(&self->cycle, i)) {
-        return;                 /* it crossed our abort */
-    }
-    member_time_phase(member);
-    member_learn(member, message);
-    if (strcmp(result, "ok") == 0) {
-        app_event(self, CYCLE_EVENT_APP_OK, i);
-    } else if (strcmp(result, "not-running") == 0 &&
-               member->app->not_running == APP_NOT_RUNNING_SKIP) {
-        app_event(self, CYCLE_EVENT_APP_SKIPPED, i);
-    } else {
-        member_fail(member, "'%s' failed without a reason", phase);
-        if (strcmp(phase, "thaw") == 0) {
-            member->lost_at = wall_usec();
-        }
-        app_event(self, CYCLE_EVENT_APP_FAILED, i);
-    }
+    log_say(self->log, priority, member, "%s", clean != NULL ? clean : "");
 }
 
 static void on_message(void *data, struct worker *worker, json_object *message)
 {
     struct conductor *self = data;
     unsigned i = worker_index(worker);
-    struct member *member = &self->members[i];
-    const char *text = NULL;
+    struct member *member = &self->roster.members[i];
+    enum cycle_event_type type;
+    const char *level = NULL;
 
-    if (wire_get_string(message, "log", &text) == 0) {
-        take_log(self, member, message, text);
-    } else if (wire_get_string(message, "lost", &text) == 0) {
-        member_fail(member, "the hold was lost: %s", text);
-        member->lost_at = wall_usec();
-        say(self, LOG_ERR, member, "%s", member->error);
-        app_event(self, CYCLE_EVENT_APP_LOST, i);
-    } else if (wire_get_string(message, "reply", &text) == 0) {
-        take_reply(self, i, message, text);
+    if (wire_get_string(message, "log", &level) == 0) {
+        take_log(self, member, message, level);
+    } else if (member_hear(member, message, cycle_app_waits(&self->cycle, i), &type)) {
+        if (type == CYCLE_EVENT_APP_LOST) {
+            log_say(self->log, LOG_ERR, member, "%s", member->error);
+        }
+        app_event(self, type, i);
     }
 }
 
@@ -483,15 +322,11 @@ static void on_gone(void *data, struct worker *worker, const char *how)
 {
     struct conductor *self = data;
     unsigned i = worker_index(worker);
-    struct member *member = &self->members[i];
+    struct member *member = &self->roster.members[i];
 
-    member->worker = NULL;
+    member_bury(member, how, self->cycle.apps[i].outcome);
     if (self->cycle.apps[i].outcome == CYCLE_OUTCOME_HELD) {
-        member_fail(member, "the hold was lost: its worker %s", how);
-        member->lost_at = wall_usec();
-        say(self, LOG_ERR, member, "%s", member->error);
-    } else {
-        member_fail(member, "its worker %s during '%s'", how, member->phase);
+        log_say(self->log, LOG_ERR, member, "%s", member->error);
     }
     app_event(self, CYCLE_EVENT_APP_GONE, i);
 }
@@ -506,17 +341,6 @@ static int on_time(sd_event_source *source, uint64_t usec, void *data)
     (void)source;
     (void)usec;
     conductor_event(data, &(struct cycle_event){.type = CYCLE_EVENT_TIME});
-    return 0;
-}
-
-static int on_journal_time(sd_event_source *source, uint64_t usec, void *data)
-{
-    struct conductor *self = data;
-
-    (void)source;
-    (void)usec;
-    (void)journal_flush(self->journal);
-    set_journal_timer(self);
     return 0;
 }
 
@@ -537,7 +361,7 @@ static void look_for_marker(struct conductor *self)
     }
     (void)snprintf(self->id, sizeof(self->id), "%s", r > 0 && cycle != NULL ? cycle : "");
     self->ended_why = reason;
-    say(self, LOG_WARNING, NULL,
+    log_say(self->log, LOG_WARNING, NULL,
         "an earlier daemon ended while it held: the next thaw will say so");
     step(self, &(struct cycle_event){.type = CYCLE_EVENT_MARKER_FOUND});
 }
@@ -552,21 +376,20 @@ int conductor_new(sd_event *event, const struct conductor_options *options,
     if (self == NULL) {
         return -ENOMEM;
     }
-    self->event = sd_event_ref(event);
     self->options = options;
-    self->journal = journal;
     self->handlers = handlers;
     self->data = data;
+    r = log_new(event, journal, &self->log);
+    if (r < 0) {
+        free(self);
+        return r;
+    }
     r = workers_new(event, &options->paths, &worker_handlers, self, &self->workers);
     if (r >= 0) {
         r = sync_new(event, on_synced, self, &self->sync);
     }
     if (r >= 0) {
         r = sd_event_add_time(event, &self->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_time, self);
-    }
-    if (r >= 0) {
-        r = sd_event_add_time(event, &self->journal_timer, CLOCK_MONOTONIC, UINT64_MAX, 1,
-                              on_journal_time, self);
     }
     if (r < 0) {
         (void)conductor_free(self);
@@ -577,30 +400,16 @@ int conductor_new(sd_event *event, const struct conductor_options *options,
     return 0;
 }
 
-static void forget(struct conductor *self)
-{
-    for (size_t i = 0; i < self->n_members; i++) {
-        member_done(&self->members[i]);
-    }
-    self->n_members = 0;
-    apps_free(&self->apps);
-    self->apps = (struct apps){.n = 0};
-    json_object_put(self->warnings);
-    self->warnings = NULL;
-    free(self->ended_why);
-    self->ended_why = NULL;
-}
-
 struct conductor *conductor_free(struct conductor *self)
 {
     if (self != NULL) {
         (void)workers_free(self->workers);
         (void)sync_free(self->sync);
         sd_event_source_disable_unref(self->timer);
-        sd_event_source_disable_unref(self->journal_timer);
-        forget(self);
+        (void)log_free(self->log);
+        roster_clear(&self->roster);
+        free(self->ended_why);
         free(self->last_failure);
-        sd_event_unref(self->event);
         free(self);
     }
     return NULL;
@@ -614,55 +423,7 @@ static void new_id(struct conductor *self)
     for (size_t i = 0; i < sizeof(bytes); i++) {
         (void)snprintf(self->id + 2 * i, 3, "%02x", bytes[i]);
     }
-}
-
-/* Every required app whose file is wrong, on one line, or NULL. */
-static char *broken_apps(const struct apps *apps)
-{
-    char *text = NULL;
-
-    for (size_t i = 0; i < apps->n; i++) {
-        char *longer = NULL;
-
-        if (apps->list[i].error == NULL) {
-            continue;
-        }
-        if (asprintf(&longer, "%s%sapp '%s': %s", text != NULL ? text : "",
-                     text != NULL ? "; " : "", apps->list[i].name, apps->list[i].error) < 0) {
-            break;
-        }
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
-static int begin(struct conductor *self, const struct settings *settings,
-                 struct cycle_plan *plan)
-{
-    *plan = (struct cycle_plan){
-        .n_apps = (unsigned)self->apps.n,
-        .settings =
-            {
-                .hold_timeout = settings->hold_timeout,
-                .hold_attempt = settings->hold_attempt,
-                .retry_after = settings->retry_after,
-                .sync = settings->sync,
-            },
-    };
-    self->warnings = json_object_new_array();
-    for (size_t i = 0; i < self->apps.n; i++) {
-        int r = member_init(&self->members[i], &self->apps.list[i]);
-
-        if (r < 0) {
-            return r;
-        }
-        self->n_members++;
-        if (self->apps.list[i].policy == APP_REQUIRED) {
-            plan->required |= UINT64_C(1) << i;
-        }
-    }
-    return 0;
+    log_set_cycle(self->log, self->id);
 }
 
 int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_t undo_deadline,
@@ -670,30 +431,19 @@ int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_
 {
     const char *config_dir = self->options->paths.config_dir;
     uint64_t stamp = stamp_of_config(config_dir);
-    struct settings settings;
     struct cycle_plan plan;
     int r;
 
     assert(self->cycle.state == CYCLE_IDLE);
-    forget(self);
+    free(self->ended_why);
+    self->ended_why = NULL;
     new_id(self);
-    r = settings_load(config_dir, &settings, ret_error);
-    if (r == 0) {
-        r = apps_load(config_dir, &self->apps, ret_error);
-    }
+    r = roster_load(&self->roster, config_dir, &plan, ret_error);
     if (r < 0) {
         return r;
     }
-    if (self->apps.warnings != NULL) {
-        say(self, LOG_WARNING, NULL, "%s", self->apps.warnings);
-    }
-    *ret_error = broken_apps(&self->apps);
-    if (*ret_error != NULL) {
-        return -EINVAL;
-    }
-    r = begin(self, &settings, &plan);
-    if (r < 0) {
-        return r;
+    if (self->roster.apps.warnings != NULL) {
+        log_say(self->log, LOG_WARNING, NULL, "%s", self->roster.apps.warnings);
     }
     plan.config_changed = stamp != self->stamp;
     self->stamp = stamp;
@@ -732,40 +482,18 @@ uint64_t conductor_held_since(const struct conductor *self)
 
 json_object *conductor_apps(const struct conductor *self)
 {
-    json_object *array = json_object_new_array();
-
-    for (size_t i = 0; i < self->n_members; i++) {
-        (void)json_object_array_add(
-            array, member_describe(&self->members[i], self->cycle.apps[i].outcome));
-    }
-    return array;
+    return roster_describe(&self->roster, &self->cycle);
 }
 
 json_object *conductor_warnings(const struct conductor *self)
 {
-    return self->warnings != NULL ? json_object_get(self->warnings) : json_object_new_array();
+    return roster_warnings(&self->roster);
 }
 
 char *conductor_reason(const struct conductor *self)
 {
-    char *text = NULL;
+    char *text = roster_reason(&self->roster, &self->cycle);
 
-    for (size_t i = 0; i < self->n_members; i++) {
-        enum cycle_outcome outcome = self->cycle.apps[i].outcome;
-        char *longer = NULL;
-
-        if (!cycle_required(&self->cycle, (unsigned)i) || self->members[i].error == NULL ||
-            (outcome != CYCLE_OUTCOME_FAILED && outcome != CYCLE_OUTCOME_LOST)) {
-            continue;
-        }
-        if (asprintf(&longer, "%s%sapp '%s': %s", text != NULL ? text : "",
-                     text != NULL ? "; " : "", self->members[i].app->name,
-                     self->members[i].error) < 0) {
-            break;
-        }
-        free(text);
-        text = longer;
-    }
     if (text == NULL && cause_text(self) != NULL) {
         text = strdup(cause_text(self));
     }

@@ -60,6 +60,20 @@ void member_warn(struct member *member, const char *text)
     }
 }
 
+static void add_text(json_object *object, const char *key, const char *text)
+{
+    if (text != NULL) {
+        (void)json_object_object_add(object, key, json_object_new_string(text));
+    }
+}
+
+static void add_usec(json_object *object, const char *key, uint64_t usec)
+{
+    if (usec != 0) {
+        (void)json_object_object_add(object, key, json_object_new_int64((int64_t)usec));
+    }
+}
+
 static void learn_text(json_object *reply, const char *key, char **text)
 {
     const char *said = NULL;
@@ -70,7 +84,7 @@ static void learn_text(json_object *reply, const char *key, char **text)
     }
 }
 
-void member_learn(struct member *member, json_object *reply)
+static void learn(struct member *member, json_object *reply)
 {
     json_object *coordinates = NULL;
     const char *error = NULL;
@@ -96,7 +110,7 @@ void member_learn(struct member *member, json_object *reply)
     }
 }
 
-void member_time_phase(struct member *member)
+static void time_phase(struct member *member)
 {
     uint64_t took = sub_usec(now_usec(), member->asked_at);
 
@@ -108,17 +122,143 @@ void member_time_phase(struct member *member)
     }
 }
 
-static void add_text(json_object *object, const char *key, const char *text)
+/* What the cycle gave the worker, less the margin in which it can still say why it is
+ * late. */
+static uint64_t worker_deadline(uint64_t deadline)
 {
-    if (text != NULL) {
-        (void)json_object_object_add(object, key, json_object_new_string(text));
+    uint64_t left = sub_usec(deadline, now_usec());
+
+    return deadline - min_usec(DEADLINE_MARGIN, left / 4);
+}
+
+int member_start(struct member *member, struct workers *workers, unsigned index,
+                 uint64_t deadline)
+{
+    pid_t stuck = workers_stuck(workers, member->app->name);
+    int r;
+
+    if (stuck != 0) {
+        member_fail(member, "its worker of an earlier cycle, process %d, cannot be killed",
+                    (int)stuck);
+        return -EBUSY;
+    }
+    r = worker_start(workers, member->app->name, index, &member->worker);
+    if (r < 0) {
+        member_fail(member, "cannot start its worker: %s", strerror(-r));
+        return r;
+    }
+    return member_ask(member, "prepare", deadline, 0);
+}
+
+int member_ask(struct member *member, const char *phase, uint64_t deadline,
+               uint64_t hold_deadline)
+{
+    json_object *request;
+
+    if (member->worker == NULL) {
+        return -ESRCH;
+    }
+    request = json_object_new_object();
+    (void)json_object_object_add(request, "do", json_object_new_string(phase));
+    add_usec(request, "deadline", worker_deadline(deadline));
+    add_usec(request, "hold_deadline", hold_deadline);
+    if (strcmp(phase, "prepare") == 0) {
+        (void)json_object_object_add(request, "protocol", json_object_new_int(WIRE_PROTOCOL));
+        add_text(request, "plugin", member->app->plugin);
+    }
+    if (strcmp(phase, "abort") != 0) {
+        member->phase = phase;
+        member->asked_at = now_usec();
+    }
+    if (worker_request(member->worker, request) < 0) {
+        /* it dies, and its end is told like any other */
+        worker_kill(member->worker);
+    }
+    json_object_put(request);
+    return 0;
+}
+
+static enum cycle_event_type take_result(struct member *member, json_object *reply)
+{
+    const char *result = "";
+
+    (void)wire_get_string(reply, "result", &result);
+    time_phase(member);
+    learn(member, reply);
+    if (strcmp(result, "ok") == 0) {
+        return CYCLE_EVENT_APP_OK;
+    }
+    if (strcmp(result, "not-running") == 0 && member->app->not_running == APP_NOT_RUNNING_SKIP) {
+        return CYCLE_EVENT_APP_SKIPPED;
+    }
+    member_fail(member, "'%s' failed without a reason", member->phase);
+    if (strcmp(member->phase, "thaw") == 0) {
+        member->lost_at = wall_usec();
+    }
+    return CYCLE_EVENT_APP_FAILED;
+}
+
+bool member_hear(struct member *member, json_object *message, bool waits,
+                 enum cycle_event_type *ret_type)
+{
+    const char *text = NULL;
+
+    if (wire_get_string(message, "lost", &text) == 0) {
+        member_fail(member, "the hold was lost: %s", text);
+        member->lost_at = wall_usec();
+        *ret_type = CYCLE_EVENT_APP_LOST;
+        return true;
+    }
+    if (wire_get_string(message, "reply", &text) < 0) {
+        return false;
+    }
+    if (strcmp(text, "abort") == 0) {
+        *ret_type = CYCLE_EVENT_APP_ABORTED;
+        return true;
+    }
+    if (!waits || strcmp(text, member->phase) != 0) {
+        return false;           /* it crossed our abort */
+    }
+    *ret_type = take_result(member, message);
+    return true;
+}
+
+void member_kill(struct member *member)
+{
+    member_fail(member, "it did not answer '%s' in time, and its worker was killed",
+                member->phase);
+    if (member->worker != NULL) {
+        worker_kill(member->worker);
     }
 }
 
-static void add_usec(json_object *object, const char *key, uint64_t usec)
+void member_dismiss(struct member *member)
 {
-    if (usec != 0) {
-        (void)json_object_object_add(object, key, json_object_new_int64((int64_t)usec));
+    if (member->worker != NULL) {
+        worker_dismiss(member->worker);
+        member->worker = NULL;
+    }
+}
+
+pid_t member_give_up(struct member *member)
+{
+    pid_t pid = 0;
+
+    if (member->worker != NULL) {
+        pid = worker_give_up(member->worker);
+        member->worker = NULL;
+    }
+    return pid;
+}
+
+void member_bury(struct member *member, const char *how, enum cycle_outcome outcome)
+{
+    member->worker = NULL;
+    if (outcome == CYCLE_OUTCOME_HELD) {
+        member_fail(member, "the hold was lost: its worker %s", how);
+        member->lost_at = wall_usec();
+    } else {
+        member_fail(member, "its worker %s during '%s'", how, member->phase);
     }
 }
 

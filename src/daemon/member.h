@@ -4,6 +4,7 @@
 #define QUIESCED_MEMBER_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "apps.h"
@@ -34,10 +35,29 @@ void member_done(struct member *member);
 void member_fail(struct member *member, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void member_warn(struct member *member, const char *text);
-/* What a reply carries beside its result. */
-void member_learn(struct member *member, json_object *reply);
-/* The worker's phase has ended. */
-void member_time_phase(struct member *member);
+
+/* Starts its worker and asks for "prepare". -errno, and member_fail() is done: there is
+ * no worker, and none will be heard of. */
+int member_start(struct member *member, struct workers *workers, unsigned index,
+                 uint64_t deadline);
+/* Asks for a phase by @deadline, at which the cycle runs out of patience: the worker is
+ * given a little less. -ESRCH when there is no worker. */
+int member_ask(struct member *member, const char *phase, uint64_t deadline,
+               uint64_t hold_deadline);
+/*
+ * Takes a reply, or the word that the hold was lost. @waits: a phase was asked for and
+ * is wanted still. False when the message means nothing any more.
+ */
+bool member_hear(struct member *member, json_object *message, bool waits,
+                 enum cycle_event_type *ret_type);
+/* It is late: SIGKILL. */
+void member_kill(struct member *member);
+/* It has let go, and exits by itself. */
+void member_dismiss(struct member *member);
+/* It does not die. The process's id. */
+pid_t member_give_up(struct member *member);
+/* Its process has ended, @how as of worker_handlers.gone. */
+void member_bury(struct member *member, const char *how, enum cycle_outcome outcome);
 
 /* The type App of io.quiesced. */
 json_object *member_describe(const struct member *member, enum cycle_outcome outcome);

@@ -283,9 +283,10 @@ void worker_dismiss(struct worker *worker)
     }
 }
 
-void worker_give_up(struct worker *worker)
+pid_t worker_give_up(struct worker *worker)
 {
     worker->state = WORKER_GIVEN_UP;
+    return worker->pid;
 }
 
 pid_t workers_stuck(const struct workers *workers, const char *app)
@@ -296,14 +297,4 @@ pid_t workers_stuck(const struct workers *workers, const char *app)
         }
     }
     return 0;
-}
-
-bool workers_alive(const struct workers *workers)
-{
-    for (const struct worker *worker = workers->first; worker != NULL; worker = worker->next) {
-        if (worker->state != WORKER_GIVEN_UP) {
-            return true;
-        }
-    }
-    return false;
 }

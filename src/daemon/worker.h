@@ -50,11 +50,9 @@ void worker_kill(struct worker *worker);
 /* It has let go: no handler is called any more, and it is killed unless it exits
  * within a second. */
 void worker_dismiss(struct worker *worker);
-/* It was killed and does not die: no handler is called any more. */
-void worker_give_up(struct worker *worker);
+/* It was killed and does not die: no handler is called any more. Its process's id. */
+pid_t worker_give_up(struct worker *worker);
 /* The process of @app that was given up and still lives, or 0. */
 pid_t workers_stuck(const struct workers *workers, const char *app);
-/* Does any process live, other than those that were given up? */
-bool workers_alive(const struct workers *workers);
 
 #endif

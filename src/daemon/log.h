@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* log.h: the daemon's voice: the journal, with the cycle and the app as fields */
+#ifndef QUIESCED_DAEMON_LOG_H
+#define QUIESCED_DAEMON_LOG_H
+
+#include <stdbool.h>
+#include <systemd/sd-event.h>
+
+#include "journal.h"
+#include "member.h"
+
+struct log;
+
+/* @journal stays the caller's, and alive. 0 or -errno. */
+int log_new(sd_event *event, struct journal *journal, struct log **ret_log);
+struct log *log_free(struct log *log);
+
+/* The id of the cycle that is spoken of from now on; stays the caller's. */
+void log_set_cycle(struct log *log, const char *id);
+/* While a file system may be frozen nothing is written that could wait for one. */
+void log_set_frozen(struct log *log, bool frozen);
+
+/* @member may be NULL: of no app alone. @priority is one of <syslog.h>. */
+void log_say(struct log *log, int priority, const struct member *member, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
