@@ -11,6 +11,57 @@
 
 #define BUFFER_FIRST 4096U
 
+/* The length of the UTF-8 character at @text, which has @left > 0 bytes; 0 when it is
+ * none, or overlong. */
+static size_t utf8_length(const unsigned char *text, size_t left)
+{
+    static const struct {
+        unsigned char mask;
+        unsigned char lead;
+        uint32_t least;
+    } forms[] = {
+        { 0x80, 0x00, 0 },
+        { 0xe0, 0xc0, 0x80 },
+        { 0xf0, 0xe0, 0x800 },
+        { 0xf8, 0xf0, 0x10000 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+        uint32_t code;
+
+        if ((text[0] & forms[i].mask) != forms[i].lead) {
+            continue;
+        }
+        code = text[0] & (uint32_t)(unsigned char)~forms[i].mask;
+        for (size_t j = 1; j <= i; j++) {
+            if (j >= left || (text[j] & 0xc0) != 0x80) {
+                return 0;
+            }
+            code = code << 6 | (text[j] & 0x3fU);
+        }
+        if (code < forms[i].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+            return 0;
+        }
+        return i + 1;
+    }
+    return 0;
+}
+
+static bool is_utf8(const char *text, size_t size)
+{
+    size_t at = 0;
+
+    while (at < size) {
+        size_t n = utf8_length((const unsigned char *)text + at, size - at);
+
+        if (n == 0) {
+            return false;
+        }
+        at += n;
+    }
+    return true;
+}
+
 /* json-c takes NaN and Infinity even when it is strict, and would write them again. */
 static bool is_finite(json_object *value)
 {
@@ -49,14 +100,15 @@ int wire_parse(const char *text, size_t size, json_object **ret_object)
     json_object *object;
     size_t end;
 
-    if (size > WIRE_FRAME_MAX) {
+    /* json-c would let overlong characters and surrogates pass */
+    if (size > WIRE_FRAME_MAX || !is_utf8(text, size)) {
         return -EBADMSG;
     }
     tokener = json_tokener_new_ex(WIRE_DEPTH_MAX);
     if (tokener == NULL) {
         return -ENOMEM;
     }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
     object = json_tokener_parse_ex(tokener, text, (int)size);
     end = json_tokener_get_parse_end(tokener);
     json_tokener_free(tokener);
@@ -143,41 +195,6 @@ int wire_get_object(json_object *object, const char *key, json_object **ret_memb
     return get_member(object, key, json_type_object, ret_member);
 }
 
-/* The length of the UTF-8 character at @text; 0 when it is none, or overlong. */
-static size_t utf8_length(const unsigned char *text)
-{
-    static const struct {
-        unsigned char mask;
-        unsigned char lead;
-        uint32_t least;
-    } forms[] = {
-        { 0x80, 0x00, 0 },
-        { 0xe0, 0xc0, 0x80 },
-        { 0xf0, 0xe0, 0x800 },
-        { 0xf8, 0xf0, 0x10000 },
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-        uint32_t code;
-
-        if ((text[0] & forms[i].mask) != forms[i].lead) {
-            continue;
-        }
-        code = text[0] & (uint32_t)(unsigned char)~forms[i].mask;
-        for (size_t j = 1; j <= i; j++) {
-            if ((text[j] & 0xc0) != 0x80) {
-                return 0; /* the terminating NUL ends by here, too */
-            }
-            code = code << 6 | (text[j] & 0x3fU);
-        }
-        if (code < forms[i].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-            return 0;
-        }
-        return i + 1;
-    }
-    return 0;
-}
-
 /* C0, DEL and C1 */
 static bool is_control(const unsigned char *text, size_t n)
 {
@@ -189,13 +206,14 @@ char *wire_clean(const char *text)
 {
     const unsigned char *in = (const unsigned char *)text;
     char *clean = malloc(WIRE_TEXT_MAX + 1);
+    size_t left = strlen(text);
     size_t used = 0;
 
     if (clean == NULL) {
         return NULL;
     }
-    while (*in != '\0') {
-        size_t n = utf8_length(in);
+    while (left > 0) {
+        size_t n = utf8_length(in, left);
         bool bad = n == 0 || is_control(in, n);
         size_t out = bad ? 1 : n;
 
@@ -209,6 +227,7 @@ char *wire_clean(const char *text)
         }
         used += out;
         in += n == 0 ? 1 : n;
+        left -= n == 0 ? 1 : n;
     }
     clean[used] = '\0';
     return clean;

@@ -20,7 +20,7 @@
 #define WIRE_DEPTH_MAX 16
 #define WIRE_TEXT_MAX 1024U         /* a text from a peer is cut to this many bytes */
 
-/* One object, strictly. 0 or -EBADMSG. *ret_object is the caller's. */
+/* One object, strictly. 0, -EBADMSG or -ENOMEM. *ret_object is the caller's. */
 int wire_parse(const char *text, size_t size, json_object **ret_object);
 
 /* Typed members. 0, -ENOENT when absent or null, -EBADMSG when of another type.
