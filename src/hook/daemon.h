@@ -10,7 +10,6 @@
 #include "wire.h"
 
 #define DAEMON_SOCKET "quiesced.sock"
-#define DAEMON_MARKER "marker"
 
 /* 0, or -errno with one line in *ret_why (to be freed), which says how to start it. */
 int daemon_connect(const struct call *call, uint64_t deadline, struct wire_client *ret_client,

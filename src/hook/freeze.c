@@ -4,6 +4,7 @@
 #include "apps.h"
 #include "daemon.h"
 #include "freeze.h"
+#include "marker.h"
 #include "pending.h"
 #include "reply.h"
 #include "scripts.h"
@@ -253,12 +254,11 @@ static int commit(struct freeze *f)
 static void take_back(struct freeze *f)
 {
     struct wire_client client = { .fd = -1, .wake_fd = -1 };
-    CLEANUP_FREE char *marker = call_runtime_path(f->call, DAEMON_MARKER);
     CLEANUP_FREE char *error = NULL;
     json_object *parameters;
     json_object *answer = NULL;
 
-    if (marker == NULL || access(marker, F_OK) < 0 ||
+    if (!marker_exists(f->call->runtime_dir) ||
         daemon_connect(f->call, f->undo_holds, &client, NULL) < 0) {
         return;
     }

@@ -172,14 +172,16 @@ static bool is(json_object *app, const char *key, const char *value)
 static void say_app_held(struct call *call, json_object *app)
 {
     const char *name = member(app, "name", "?");
+    const char *server = member(app, "server", NULL);
     json_object *warnings;
     uint64_t usec = 0;
 
     if (is(app, "outcome", "held")) {
         (void)wire_get_uint(app, "hold_usec", &usec);
-        call_note(call, "app '%s' is held by %s on %s after %" PRIu64 " ms", name,
+        call_note(call, "app '%s' is held by %s%s%s after %" PRIu64 " ms", name,
                   member(app, "method", member(app, "plugin", "?")),
-                  member(app, "server", "an unnamed server"), usec / USEC_PER_MSEC);
+                  server != NULL ? " on " : "", server != NULL ? server : "",
+                  usec / USEC_PER_MSEC);
     } else if (is(app, "outcome", "skipped")) {
         call_note(call, "app '%s' was skipped: %s", name, member(app, "error", "not running"));
     } else {
@@ -257,10 +259,10 @@ void reply_say_lost(struct call *call, const char *text)
 }
 
 /* Whether @app spoils the verdict. */
-static bool say_app_verdict(struct call *call, json_object *app, const char *reason)
+static bool say_app_verdict(struct call *call, json_object *app)
 {
     const char *name = member(app, "name", "?");
-    const char *why = member(app, "error", reason);
+    const char *why = member(app, "error", "the hold was lost");
     CLEANUP_FREE char *text = NULL;
 
     if (is(app, "outcome", "held")) {
@@ -281,26 +283,14 @@ static bool say_app_verdict(struct call *call, json_object *app, const char *rea
     return true;
 }
 
-enum record_verdict reply_say_verdict(struct call *call, json_object *parameters)
+size_t reply_say_apps(struct call *call, json_object *parameters)
 {
-    CLEANUP_FREE char *reason = reply_text(parameters, "reason");
-    const char *why = reason != NULL ? reason : "the hold was lost";
     json_object *apps = reply_apps(parameters);
-    bool consistent = false;
-    bool spoiled = false;
+    size_t n = 0;
 
     for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
-        spoiled |= say_app_verdict(call, json_object_array_get_idx(apps, i), why);
+        n += say_app_verdict(call, json_object_array_get_idx(apps, i)) ? 1 : 0;
     }
     json_object_put(apps);
-    if (!spoiled && (wire_get_bool(parameters, "consistent", &consistent) < 0 || !consistent)) {
-        CLEANUP_FREE char *text = NULL;
-
-        if (asprintf(&text, "the snapshot is not consistent: %s", why) < 0) {
-            text = NULL;
-        }
-        reply_say_lost(call, text != NULL ? text : why);
-        spoiled = true;
-    }
-    return spoiled ? RECORD_INCONSISTENT : RECORD_CONSISTENT;
+    return n;
 }

@@ -27,8 +27,8 @@ void reply_fail(struct call *call, const char *error, json_object *parameters);
 /* Says that a hold was lost: a failure, or a complaint when lost-hold is warn. */
 void reply_say_lost(struct call *call, const char *text);
 
-/* Says what became of each app, and for each required one that was not consistent why,
- * or else the reason; and sums it up. */
-enum record_verdict reply_say_verdict(struct call *call, json_object *parameters);
+/* Says what became of each app, and returns how many required ones were not
+ * consistent. */
+size_t reply_say_apps(struct call *call, json_object *parameters);
 
 #endif

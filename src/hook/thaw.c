@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include "daemon.h"
+#include "marker.h"
 #include "pending.h"
 #include "reply.h"
 #include "scripts.h"
@@ -12,25 +13,52 @@
 
 #define ANSWER_USEC (50 * USEC_PER_MSEC)        /* from the last file to our exit */
 
-static void say_lost(struct call *call, const char *why)
+/* Without an answer that names the apps, the marker does. */
+static void say_lost(struct call *call, const struct marker *marker, const char *why)
 {
     CLEANUP_FREE char *text = NULL;
 
-    if (asprintf(&text, "the snapshot is not consistent: the hold was lost: %s", why) < 0) {
+    if (asprintf(&text, "the snapshot is not consistent: the hold%s%s was lost: %s",
+                 marker->apps != NULL ? " of " : "", marker->apps != NULL ? marker->apps : "",
+                 why) < 0) {
         text = NULL;
     }
     reply_say_lost(call, text != NULL ? text : "the hold was lost");
 }
 
-/* 0 when it answered, however; its verdict is said then. */
-static int ask_connected(struct call *call, struct wire_client *client, uint64_t deadline,
+static enum record_verdict take_verdict(struct call *call, const struct marker *marker,
+                                        json_object *answer)
+{
+    const char *reason = "quiesced gives no reason";
+    const char *cycle;
+    bool consistent;
+
+    if (wire_get_string(answer, "cycle", &cycle) == 0) {
+        call_set_cycle(call, cycle);
+    }
+    reply_record_apps(call, answer);
+    reply_warn(call, answer);
+    if (reply_say_apps(call, answer) > 0) {
+        return RECORD_INCONSISTENT;
+    }
+    if (wire_get_bool(answer, "consistent", &consistent) == 0 && consistent) {
+        return RECORD_CONSISTENT;
+    }
+    (void)wire_get_string(answer, "reason", &reason);
+    say_lost(call, marker, reason);
+    return RECORD_INCONSISTENT;
+}
+
+/* 0 when the daemon has answered, so that it cares for the marker. */
+static int ask_connected(struct call *call, struct wire_client *client,
+                         const struct marker *marker, uint64_t deadline,
                          enum record_verdict *ret_verdict)
 {
     json_object *parameters = json_object_new_object();
     json_object *answer = NULL;
     CLEANUP_FREE char *error = NULL;
     CLEANUP_FREE char *why = NULL;
-    const char *text;
+    const char *reason;
     int r;
 
     if (parameters != NULL) {
@@ -39,20 +67,16 @@ static int ask_connected(struct call *call, struct wire_client *client, uint64_t
     }
     r = wire_call(client, "io.quiesced.Thaw", parameters, deadline, &error, &answer);
     if (r == 0) {
-        if (wire_get_string(answer, "cycle", &text) == 0) {
-            call_set_cycle(call, text);
-        }
-        reply_record_apps(call, answer);
-        reply_warn(call, answer);
-        *ret_verdict = reply_say_verdict(call, answer);
+        *ret_verdict = take_verdict(call, marker, answer);
     } else if (r == -EREMOTEIO) {
-        *ret_verdict = RECORD_INCONSISTENT;
-        say_lost(call, wire_get_string(answer, "reason", &text) == 0 ? text : error);
+        say_lost(call, marker,
+                 wire_get_string(answer, "reason", &reason) == 0 ? reason : error);
     } else {
         why = daemon_why(call, "Thaw", r);
-        say_lost(call, why != NULL ? why : strerror(-r));
+        say_lost(call, marker, why != NULL ? why : strerror(-r));
     }
     json_object_put(answer);
+    /* the marker of a cycle that another hook is about to commit stays */
     return r == -EREMOTEIO && strcmp(error, "io.quiesced.Busy") == 0 ? 0 : r;
 }
 
@@ -62,23 +86,30 @@ static enum record_verdict ask(struct call *call)
     uint64_t deadline = call->started + call->settings.thaw_timeout;
     enum record_verdict verdict = RECORD_INCONSISTENT;
     struct wire_client client = { .fd = -1, .wake_fd = -1 };
-    CLEANUP_FREE char *marker = call_runtime_path(call, DAEMON_MARKER);
     CLEANUP_FREE char *why = NULL;
+    struct marker marker;
     int r;
 
-    if (marker != NULL && access(marker, F_OK) < 0 && errno == ENOENT) {
+    if (!marker_exists(call->runtime_dir)) {
         return RECORD_NO_VERDICT;
+    }
+    if (marker_read(call->runtime_dir, &marker) < 0) {
+        marker = (struct marker){ 0 };
+    }
+    if (marker.cycle != NULL) {
+        call_set_cycle(call, marker.cycle);
     }
     r = daemon_connect(call, deadline, &client, &why);
     if (r < 0) {
-        say_lost(call, why != NULL ? why : strerror(-r));
+        say_lost(call, &marker, why != NULL ? why : strerror(-r));
     } else {
-        r = ask_connected(call, &client, deadline, &verdict);
+        r = ask_connected(call, &client, &marker, deadline, &verdict);
         wire_client_close(&client);
     }
-    if (r < 0 && marker != NULL) {
-        (void)unlink(marker);   /* this was the verdict; the next one is another cycle's */
+    if (r < 0) {
+        marker_remove(&marker); /* this was the verdict; the next one is another cycle's */
     }
+    marker_free(&marker);
     return verdict;
 }
 
