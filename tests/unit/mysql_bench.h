@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mysql_bench.h: a host for the mysql plugin, and the long stretches of its script
+ *
+ * The host's clock stands still, so that the limits in the statements are known. It
+ * goes on when a test says so: bench_late() is for fake_then(), at a statement that
+ * is never answered.
+ */
+#ifndef QUIESCED_TESTS_MYSQL_BENCH_H
+#define QUIESCED_TESTS_MYSQL_BENCH_H
+
+#include <stdint.h>
+
+#include "quiesced-plugin.h"
+
+#define BENCH_COORDINATES 16
+
+/* What prepare() is given, and what a freeze gets: these stand in the statements. */
+#define BENCH_PREPARE_MS 10000u
+#define BENCH_FREEZE_MS 5000u
+#define BENCH_HOLD_MS 60000u
+#define BENCH_CHECK_MS 2000u
+
+#define BENCH_WHO "quiesced:secret@/run/mysqld/mysqld.sock"
+#define BENCH_GRANT_MARIADB "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'quiesced'@'localhost'"
+
+/* The statements of the plugin */
+#define SQL_IDENTIFY "SELECT VERSION(), @@version_comment, CURRENT_USER()"
+#define SQL_VARIABLES                                           \
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', " \
+    "'server_uuid', 'server_uid', 'innodb_flush_log_at_trx_commit')"
+#define SQL_SESSION                                             \
+    "SET SESSION wait_timeout = 86400, net_read_timeout = 10, " \
+    "net_write_timeout = 10, autocommit = 1"
+#define SQL_SESSION_MARIADB SQL_SESSION ", max_statement_time = 0"
+#define SQL_ID "SELECT CONNECTION_ID()"
+#define SQL_GRANTS "SHOW GRANTS"
+#define SQL_BINLOG "SHOW MASTER STATUS"
+#define SQL_BINLOG_NEW "SHOW BINARY LOG STATUS"
+#define SQL_PROCESSES "SHOW PROCESSLIST"
+#define SQL_LIMITS_MARIADB "SET SESSION wait_timeout = 65, lock_wait_timeout = 5"
+#define SQL_LIMITS_MYSQL "SET SESSION wait_timeout = 65, lock_wait_timeout = 4"
+#define SQL_LOCK "FLUSH LOCAL TABLES WITH READ LOCK"
+#define SQL_LOCK_MARIADB "SET STATEMENT max_statement_time = 4.500 FOR " SQL_LOCK
+#define SQL_KILL "KILL 11"
+#define SQL_LAZY "SELECT @@GLOBAL.innodb_flush_log_at_trx_commit"
+#define SQL_LSN                                  \
+    "SHOW GLOBAL STATUS WHERE Variable_name IN " \
+    "('Innodb_lsn_current', 'Innodb_lsn_flushed')"
+#define SQL_FLUSH_LOGS "FLUSH LOCAL ENGINE LOGS"
+#define SQL_WHERE_MARIADB                                                    \
+    "SELECT CONNECTION_ID(), @@GLOBAL.server_id, @@GLOBAL.gtid_binlog_pos, " \
+    "@@GLOBAL.gtid_current_pos, @@GLOBAL.gtid_slave_pos"
+#define SQL_WHERE_MYSQL "SELECT CONNECTION_ID(), @@GLOBAL.server_id, @@GLOBAL.gtid_executed"
+#define SQL_STATUS                                          \
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', " \
+    "'Innodb_lsn_current', 'Innodb_redo_log_current_lsn')"
+#define SQL_UNLOCK "UNLOCK TABLES"
+
+struct bench {
+    struct quiesced_host host; /* first, as in the worker */
+    uint64_t base;
+    uint64_t clock;
+    char error[1024];
+    char log[1024]; /* the last one */
+    unsigned int warnings;
+    char server[64];
+    char method[32];
+    char coordinates[1024]; /* "key=value;" of each */
+    int cancel[2];          /* a pipe; readable: cancelled */
+    void *self;
+};
+
+/* For cmocka: *state is the bench. */
+int bench_setup(void **state);
+int bench_teardown(void **state);
+
+/* The options of BENCH_WHO. */
+void bench_configure(struct bench *bench);
+
+/* What is called next, with the usual answers */
+enum bench_flavour {
+    BENCH_MARIADB,
+    BENCH_MYSQL,
+    BENCH_MYSQL_LAZY
+};
+void bench_expect_identity(enum bench_flavour flavour);
+void bench_expect_prepare(enum bench_flavour flavour);
+void bench_expect_lock(enum bench_flavour flavour);
+void bench_expect_coordinates(enum bench_flavour flavour);
+void bench_expect_close(void);
+
+int bench_prepare(struct bench *bench);
+int bench_freeze(struct bench *bench);
+int bench_check(struct bench *bench);
+int bench_thaw(struct bench *bench);
+void bench_abort(struct bench *bench);
+
+/* Configured, and through prepare(), or through freeze() too, with the usual answers */
+struct bench *bench_prepared(void **state, enum bench_flavour flavour);
+struct bench *bench_held(void **state, enum bench_flavour flavour);
+
+/* The error that was told has these words. */
+void bench_assert_error(const struct bench *bench, const char *words);
+
+/* For fake_then(): every deadline passes; the callback is not wanted any more. */
+void bench_late(void);
+void bench_cancel(void);
+
+#endif
