@@ -144,7 +144,8 @@ static void keep_failure(struct conductor *self)
 static void answer(struct conductor *self, enum cycle_action_type type)
 {
     if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
-        log_say(self->log, LOG_INFO, NULL, "held: %zu apps", self->roster.n);
+        log_say(self->log, LOG_INFO, NULL, "all that is required holds, of %zu configured",
+                self->roster.n);
         self->held_since = wall_usec();
         free(self->last_failure);
         self->last_failure = NULL;
@@ -376,9 +377,7 @@ int conductor_new(sd_event *event, const struct conductor_options *options,
     if (self == NULL) {
         return -ENOMEM;
     }
-    self->options = options;
-    self->handlers = handlers;
-    self->data = data;
+    *self = (struct conductor){.options = options, .handlers = handlers, .data = data};
     r = log_new(event, journal, &self->log);
     if (r < 0) {
         free(self);
