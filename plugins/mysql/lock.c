@@ -195,12 +195,21 @@ static int lock_give_up(struct lock *lock, const struct server *server, uint32_t
     return r;
 }
 
+/* How long the server may let the statement wait, when @left is ours */
+static uint32_t lock_wait_ms(const struct server *server, uint32_t left)
+{
+    uint32_t ms =
+        left > SERVER_FIRST_MS + SERVER_LEAST_MS ? left - SERVER_FIRST_MS : SERVER_LEAST_MS;
+
+    /* MySQL has only lock_wait_timeout, in whole seconds from 1 on. */
+    return server->flavour == SERVER_MYSQL && ms > 1000u ? ms - ms % 1000u : ms;
+}
+
 int lock_take(struct lock *lock, const struct server *server, uint64_t deadline,
               uint64_t hold_deadline)
 {
     const struct quiesced_host *host = lock->host;
     uint64_t until = deadline_before(deadline, RESERVE_MS);
-    uint32_t left;
     uint32_t wait_ms;
     int r;
 
@@ -209,8 +218,7 @@ int lock_take(struct lock *lock, const struct server *server, uint64_t deadline,
         client_close(lock->session);
         return r;
     }
-    left = host->left_ms(host, until);
-    wait_ms = left > SERVER_FIRST_MS + SERVER_LEAST_MS ? left - SERVER_FIRST_MS : SERVER_LEAST_MS;
+    wait_ms = lock_wait_ms(server, host->left_ms(host, until));
     r = lock_set_limits(lock, server, wait_ms, hold_deadline);
     if (r == 0) {
         r = lock_ask(lock, server, wait_ms, until);
