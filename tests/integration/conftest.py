@@ -83,7 +83,7 @@ def house(request, directory, journal):
 
 
 @pytest.fixture
-def new_server(directory):
+def new_server(request, directory):
     """Makes servers: new_server("first")."""
     servers = []
 
@@ -92,6 +92,7 @@ def new_server(directory):
         mariadb.copy_template(mariadb.template(Path(os.environ[SHARED]) / "template"), datadir)
         server = mariadb.MariaDB(datadir, directory / name, name)
         servers.append(server)
+        _witness(request, f"server {name}", lambda: _tail(server.error_log))
         server.start()
         server.create_probe()
         server.grant_user("quiesced", "secret")

@@ -54,9 +54,9 @@ def test_status_of_an_idle_daemon(client):
     assert status["version"]
 
 
-def test_status_while_held(running, client):
+def test_status_while_held(running):
     assert running.hook.freeze().status == 0
-    status = client.status()
+    status = running.daemon.status()
     assert status["state"] == "held"
     assert status["cycle"] == running.record()["cycle"]
     assert status["hold_until_monotonic"] > varlink.monotonic_usec()

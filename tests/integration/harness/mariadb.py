@@ -34,8 +34,8 @@ def template(directory):
             with open(directory / "log", "w") as log:
                 subprocess.run(
                     ["mariadb-install-db", "--no-defaults", f"--datadir={data}",
-                     f"--user={USER}", "--auth-root-authentication-method=normal",
-                     "--skip-test-db", "--skip-name-resolve", *SMALL],
+                     f"--tmpdir={data}", f"--user={USER}", "--skip-test-db",
+                     "--auth-root-authentication-method=normal", "--skip-name-resolve", *SMALL],
                     check=True, stdout=log, stderr=subprocess.STDOUT)
             done.touch()
     return data
@@ -65,6 +65,8 @@ class MariaDB:
         subprocess.run(["chown", "-R", USER, self.directory], check=True)
         self.process = spawn(
             ["mariadbd", "--no-defaults", f"--datadir={self.datadir}",
+             # its own: a server that starts deletes what others have there
+             f"--tmpdir={self.directory}",
              f"--socket={self.socket}", f"--pid-file={self.datadir}/{self.name}.pid",
              "--skip-networking", "--skip-name-resolve", "--performance-schema=OFF",
              "--myisam-recover-options=OFF", "--key-buffer-size=16M",

@@ -47,7 +47,8 @@ class Proxy:
             self._silent = False
             for link in {id(link): link for link in self._links.values()}.values():
                 for receiver, data in link.held:
-                    receiver.sendall(data)
+                    with contextlib.suppress(OSError):  # it has gone meanwhile
+                        receiver.sendall(data)
                 link.held.clear()
 
     def close(self):
