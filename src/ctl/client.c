@@ -14,8 +14,8 @@ static int say_unreachable(const char *path, int r)
     } else if (r == -EACCES || r == -EPERM) {
         hint = "; only root may ask it";
     }
-    (void)fprintf(stderr, "quiescectl: cannot reach quiesced at '%s': %s%s\n", path,
-                  strerror(-r), hint);
+    (void)fprintf(stderr, "quiescectl: cannot reach quiesced at '%s': %s%s\n", path, strerror(-r),
+                  hint);
     return r;
 }
 

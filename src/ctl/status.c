@@ -133,8 +133,8 @@ int status(int argc, char **argv)
         return CLIENT_FAILED;
     }
     if (json) {
-        const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                          JSON_C_TO_STRING_NOSLASHESCAPE;
+        const int flags =
+            JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
 
         (void)puts(json_object_to_json_string_ext(reply, flags));
     } else {

@@ -61,10 +61,8 @@ enum call_kind {
     CALL_NOTE,
 };
 
-__attribute__((format(printf, 3, 0))) static void call_say(struct call *call,
-                                                           enum call_kind kind,
-                                                           const char *format,
-                                                           va_list arguments)
+__attribute__((format(printf, 3, 0))) static void call_say(struct call *call, enum call_kind kind,
+                                                           const char *format, va_list arguments)
 {
     CLEANUP_FREE char *raw = NULL;
     CLEANUP_FREE char *text = NULL;
@@ -177,12 +175,12 @@ static char *call_write_files(void *data)
     char *text = NULL;
     int r;
 
-    (void)umask(022);           /* the agent's is 077, and the record is for all */
+    (void)umask(022); /* the agent's is 077, and the record is for all */
     r = record_write(&call->record, call->state_dir, written->how);
 
     if (r < 0) {
-        if (asprintf(&text, "cannot write the record in '%s': %s", call->state_dir,
-                     strerror(-r)) < 0) {
+        if (asprintf(&text, "cannot write the record in '%s': %s", call->state_dir, strerror(-r)) <
+            0) {
             text = NULL;
         } else {
             logfile_add(&call->log, call->verb, text);

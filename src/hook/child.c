@@ -12,10 +12,10 @@
 #include "util.h"
 
 #define CHILD_TEXT_MAX 1024
-#define CHILD_DYING_USEC (50 * USEC_PER_MSEC)   /* for a SIGKILL to be felt */
+#define CHILD_DYING_USEC (50 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
 enum {
-    CHILD_FD = 3,               /* where a child finds the descriptor that it keeps */
+    CHILD_FD = 3, /* where a child finds the descriptor that it keeps */
 };
 
 int child_pidfd(int pid)

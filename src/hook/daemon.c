@@ -37,8 +37,10 @@ char *daemon_why(const struct call *call, const char *method, int r)
         (void)util_fail(&why, r, "quiesced has not answered %s in time", method);
         break;
     case -EPIPE:
-        (void)util_fail(&why, r, "quiesced has ended during %s: "
-                                 "'journalctl -u quiesced.service' says why", method);
+        (void)util_fail(&why, r,
+                        "quiesced has ended during %s: "
+                        "'journalctl -u quiesced.service' says why",
+                        method);
         break;
     case -EINTR:
         (void)call_interrupted(call, &signal_name);

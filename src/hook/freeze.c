@@ -12,24 +12,24 @@
 #include "util.h"
 #include "wire.h"
 
-#define ANSWER_USEC (50 * USEC_PER_MSEC)        /* from the last file to our exit */
+#define ANSWER_USEC (50 * USEC_PER_MSEC) /* from the last file to our exit */
 #define COMMIT_USEC (1000 * USEC_PER_MSEC)
 
 struct freeze {
     struct call *call;
-    uint64_t forward;           /* forward work ends */
-    uint64_t record;            /* so does the record's writing */
-    uint64_t commit;            /* and what comes of it */
-    uint64_t undo_holds;        /* undoing ends */
+    uint64_t forward;    /* forward work ends */
+    uint64_t record;     /* so does the record's writing */
+    uint64_t commit;     /* and what comes of it */
+    uint64_t undo_holds; /* undoing ends */
     uint64_t undo_scripts;
-    uint64_t end;               /* the hook has to answer */
-    bool apps;                  /* any configured */
+    uint64_t end; /* the hook has to answer */
+    bool apps;    /* any configured */
     struct scripts scripts;
     struct pending pending;
-    size_t n_scripts;           /* of the list that were begun */
+    size_t n_scripts; /* of the list that were begun */
     bool scripts_ran;
     struct wire_client client;
-    bool unsure;                /* Commit was asked for, and not answered */
+    bool unsure; /* Commit was asked for, and not answered */
 };
 
 /* Forward for three quarters, back in the last one. */
@@ -64,8 +64,7 @@ static int check_scripts(struct freeze *f)
         if (script->refused == NULL) {
             continue;
         }
-        record_set_script(&f->call->record, script->path, "freeze", "refused", 0,
-                          script->refused);
+        record_set_script(&f->call->record, script->path, "freeze", "refused", 0, script->refused);
         if (script->weight == SCRIPT_STRICT) {
             call_fail(f->call, "script '%s' is refused: %s", script->path, script->refused);
             result = -EPERM;
@@ -167,8 +166,8 @@ static int run_scripts(struct freeze *f)
     if (f->scripts.n == 0) {
         return 0;
     }
-    r = sequence_freeze(f->call, &f->scripts, &f->pending,
-                        sub_usec(f->forward, DEADLINE_MARGIN), &f->n_scripts);
+    r = sequence_freeze(f->call, &f->scripts, &f->pending, sub_usec(f->forward, DEADLINE_MARGIN),
+                        &f->n_scripts);
     for (size_t i = 0; i < f->n_scripts; i++) {
         f->scripts_ran |= f->scripts.list[i].refused == NULL;
     }
@@ -189,8 +188,7 @@ static int hold(struct freeze *f)
     if (parameters == NULL) {
         return -ENOMEM;
     }
-    (void)json_object_object_add(parameters, "scripts",
-                                 json_object_new_boolean(f->scripts_ran));
+    (void)json_object_object_add(parameters, "scripts", json_object_new_boolean(f->scripts_ran));
     r = daemon_call(f->call, &f->client, "Freeze", parameters, f->forward, &answer);
     if (r < 0) {
         return r;
@@ -240,8 +238,8 @@ static int commit(struct freeze *f)
         return 0;
     }
     f->client.wake_fd = -1;
-    r = daemon_call(call, &f->client, "Commit", NULL,
-                    min_usec(f->commit, now_usec() + COMMIT_USEC), &answer);
+    r = daemon_call(call, &f->client, "Commit", NULL, min_usec(f->commit, now_usec() + COMMIT_USEC),
+                    &answer);
     if (r < 0) {
         f->unsure = r == -ETIMEDOUT;
         return r;
@@ -278,7 +276,7 @@ static void let_go(struct freeze *f)
     int r;
 
     f->client.wake_fd = -1;
-    do {                        /* a late answer is not what we wait for */
+    do { /* a late answer is not what we wait for */
         r = wire_finish(&f->client, f->undo_holds);
     } while (r == -EBADMSG && now_usec() < f->undo_holds);
     wire_client_close(&f->client);

@@ -77,8 +77,8 @@ void logfile_add(struct logfile *log, const char *verb, const char *text)
 /* O_NONBLOCK: somebody may have put a FIFO there. */
 static int logfile_open(const char *path)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
-                      O_NONBLOCK;
+    const int flags =
+        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
     const char *slash = strrchr(path, '/');
     CLEANUP_FREE char *directory = NULL;
     int fd = open(path, flags, 0640);

@@ -11,14 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOGFILE_MAX (1024U * 1024)  /* bytes kept; what comes after is counted */
+#define LOGFILE_MAX (1024U * 1024) /* bytes kept; what comes after is counted */
 
 /* Zeroes are an empty one. */
 struct logfile {
     char *text;
     size_t n;
     size_t allocated;
-    uint64_t dropped;           /* lines */
+    uint64_t dropped; /* lines */
 };
 
 /* Adds one line; @verb is "freeze" or "thaw". */

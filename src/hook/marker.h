@@ -15,8 +15,8 @@
 
 struct marker {
     char *path;
-    char *cycle;                /* or NULL */
-    char *apps;                 /* "'main', 'other'", or NULL */
+    char *cycle; /* or NULL */
+    char *apps;  /* "'main', 'other'", or NULL */
 };
 
 /* True when a cycle holds, or when nobody can say that none does. */

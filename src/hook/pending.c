@@ -56,7 +56,7 @@ static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start_time)
         return -ESRCH;
     }
     text[n] = '\0';
-    after = strrchr(text, ')');     /* the name before it may hold anything */
+    after = strrchr(text, ')'); /* the name before it may hold anything */
     if (after == NULL ||
         sscanf(after + 1,
                " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
@@ -139,9 +139,8 @@ static int load_script(struct pending *pending, json_object *object)
     if (!json_object_is_type(object, json_type_object) ||
         wire_get_string(object, "path", &path) < 0 || path[0] != '/' ||
         wire_get_string(object, "verb", &verb) < 0 ||
-        wire_get_bool(object, "strict", &strict) < 0 ||
-        wire_get_uint(object, "pid", &pid) < 0 || pid > INT32_MAX ||
-        wire_get_uint(object, "start_time", &script.start_time) < 0) {
+        wire_get_bool(object, "strict", &strict) < 0 || wire_get_uint(object, "pid", &pid) < 0 ||
+        pid > INT32_MAX || wire_get_uint(object, "start_time", &script.start_time) < 0) {
         return -EBADMSG;
     }
     script.pid = (pid_t)pid;
@@ -205,8 +204,7 @@ static int pending_load(struct pending *pending, char **ret_error)
     r = n < 0 ? -EBADMSG : load_scripts(pending, text, (size_t)n);
     if (r < 0) {
         pending_clear(pending);
-        return util_fail(ret_error, r, "cannot understand '%s', the list of frozen scripts",
-                         path);
+        return util_fail(ret_error, r, "cannot understand '%s', the list of frozen scripts", path);
     }
     return 0;
 }
@@ -219,8 +217,7 @@ static int make_directory(struct pending *pending, char **ret_error)
 
     if (mkdir(pending->directory, 0700) < 0 && errno != EEXIST) {
         r = -errno;
-        return util_fail(ret_error, r, "cannot make '%s': %s", pending->directory,
-                         strerror(-r));
+        return util_fail(ret_error, r, "cannot make '%s': %s", pending->directory, strerror(-r));
     }
     r = trust_open(pending->directory, TRUST_DIRECTORY, &fd, NULL, &why);
     if (r < 0) {
@@ -230,8 +227,7 @@ static int make_directory(struct pending *pending, char **ret_error)
 }
 
 /* A process' lock: a child that hangs does not keep it. */
-static int take_lock(struct pending *pending, int wake_fd, uint64_t deadline,
-                     char **ret_error)
+static int take_lock(struct pending *pending, int wake_fd, uint64_t deadline, char **ret_error)
 {
     struct pollfd wake = { .fd = wake_fd, .events = POLLIN };
 
@@ -336,8 +332,7 @@ static char *save_scripts(const struct pending *pending)
 
 static int write_file(const char *path, const char *text)
 {
-    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                                0600);
+    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     size_t n = strlen(text);
     ssize_t written;
 
@@ -387,7 +382,7 @@ int pending_set(struct pending *pending, const char *path, enum script_weight we
         return 0;
     }
     if (pid > 0 && read_stat(pid, &state, &script.start_time) < 0) {
-        script.pid = 0;         /* it has gone already */
+        script.pid = 0; /* it has gone already */
     }
     if (old != NULL) {
         script.path = old->path;

@@ -19,7 +19,7 @@
 #define PENDING_MAX 256U
 
 enum pending_verb {
-    PENDING_FREEZE,             /* it was started, or is about to be */
+    PENDING_FREEZE, /* it was started, or is about to be */
     PENDING_THAW,
 };
 
@@ -27,18 +27,21 @@ struct pending_script {
     char *path;
     enum script_weight weight;
     enum pending_verb verb;
-    pid_t pid;                  /* 0: not known */
-    uint64_t start_time;        /* of the pid, in ticks since the boot */
+    pid_t pid;           /* 0: not known */
+    uint64_t start_time; /* of the pid, in ticks since the boot */
 };
 
 struct pending {
-    char *directory;            /* NULL: nothing is remembered */
+    char *directory; /* NULL: nothing is remembered */
     int lock;
-    struct pending_script *list;    /* in the order of the freeze */
+    struct pending_script *list; /* in the order of the freeze */
     size_t n;
 };
 
-#define PENDING_NONE { .lock = -1 }
+#define PENDING_NONE \
+    {                \
+        .lock = -1   \
+    }
 
 /* Is there anything to be remembered? Asks for no lock. */
 bool pending_exists(const char *runtime_dir);

@@ -72,15 +72,17 @@ void record_free(struct record *record)
 static const char *record_state_name(enum record_state state)
 {
     switch (state) {
-    case RECORD_FAILED: return "failed";
-    case RECORD_HELD: return "held";
-    case RECORD_THAWED: return "thawed";
+    case RECORD_FAILED:
+        return "failed";
+    case RECORD_HELD:
+        return "held";
+    case RECORD_THAWED:
+        return "thawed";
     }
     abort();
 }
 
-void record_set_state(struct record *record, enum record_state state,
-                      enum record_verdict verdict)
+void record_set_state(struct record *record, enum record_state state, enum record_verdict verdict)
 {
     json_object *consistent = NULL;
 
@@ -190,8 +192,8 @@ static int record_open_directory(const struct record *record, const char *state_
 /* The record that is there. 0 or -errno. */
 static int record_read(int directory, json_object **ret_object)
 {
-    CLEANUP_CLOSE int fd = openat(directory, RECORD_FILE,
-                                  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    CLEANUP_CLOSE int fd =
+        openat(directory, RECORD_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     CLEANUP_FREE char *text = NULL;
     struct stat st;
     size_t n = 0;
@@ -222,8 +224,8 @@ static int record_read(int directory, json_object **ret_object)
 
 static int record_put(int fd, json_object *object)
 {
-    const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-                      JSON_C_TO_STRING_NOSLASHESCAPE;
+    const int flags =
+        JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE;
     size_t n;
     const char *text = json_object_to_json_string_length(object, flags, &n);
     CLEANUP_FREE char *line = NULL;
@@ -249,8 +251,8 @@ static int record_write_new(int directory, json_object *object)
     int r;
 
     (void)unlinkat(directory, RECORD_FILE_NEW, 0);
-    fd = openat(directory, RECORD_FILE_NEW,
-                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    fd = openat(directory, RECORD_FILE_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                0644);
     if (fd < 0) {
         return -errno;
     }

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #define RECORD_VERSION 1
-#define RECORD_SIZE_MAX (256U * 1024)   /* of a record that is read */
-#define RECORD_WARNINGS_MAX 64          /* what comes after is left out */
+#define RECORD_SIZE_MAX (256U * 1024) /* of a record that is read */
+#define RECORD_WARNINGS_MAX 64        /* what comes after is left out */
 
 enum record_state {
     RECORD_FAILED,
@@ -29,9 +29,9 @@ enum record_verdict {
 };
 
 enum record_how {
-    RECORD_NEW,                 /* the one before it becomes previous.json */
-    RECORD_AGAIN,               /* replaces what this call of the hook wrote */
-    RECORD_JOIN,                /* a thaw: goes into the record that its freeze wrote */
+    RECORD_NEW,   /* the one before it becomes previous.json */
+    RECORD_AGAIN, /* replaces what this call of the hook wrote */
+    RECORD_JOIN,  /* a thaw: goes into the record that its freeze wrote */
 };
 
 struct record {
@@ -42,8 +42,7 @@ struct record {
 int record_init(struct record *record);
 void record_free(struct record *record);
 
-void record_set_state(struct record *record, enum record_state state,
-                      enum record_verdict verdict);
+void record_set_state(struct record *record, enum record_state state, enum record_verdict verdict);
 void record_set_cycle(struct record *record, const char *cycle);
 void record_set_held_since(struct record *record, uint64_t usec);
 /* @apps: an array of clean objects (reply.h); taken over */

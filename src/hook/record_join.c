@@ -69,8 +69,7 @@ static json_object *find(json_object *array, const char *key, const char *value)
     return NULL;
 }
 
-int record_join_script(json_object *scripts, const char *path, const char *verb,
-                       json_object *run)
+int record_join_script(json_object *scripts, const char *path, const char *verb, json_object *run)
 {
     json_object *script = find(scripts, "path", path);
 
@@ -102,12 +101,13 @@ static void join_app(json_object *apps, json_object *app)
         }
         return;
     }
-    json_object_object_foreach(app, key, value) {
-        bool nothing = value == NULL ||
-                       (json_object_is_type(value, json_type_object) &&
-                        json_object_object_length(value) == 0) ||
-                       (json_object_is_type(value, json_type_array) &&
-                        json_object_array_length(value) == 0);
+    json_object_object_foreach(app, key, value)
+    {
+        bool nothing =
+            value == NULL ||
+            (json_object_is_type(value, json_type_object) &&
+             json_object_object_length(value) == 0) ||
+            (json_object_is_type(value, json_type_array) && json_object_array_length(value) == 0);
 
         if (!nothing) {
             (void)json_object_object_add(old, key, json_object_get(value));

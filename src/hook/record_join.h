@@ -17,7 +17,6 @@ void record_join_thaw(json_object *held, json_object *thaw);
 
 /* Sets the member @verb of @path's object in @scripts, which is made if it is not
  * there. Takes @run over. 0 or -ENOMEM; then @run is still the caller's. */
-int record_join_script(json_object *scripts, const char *path, const char *verb,
-                       json_object *run);
+int record_join_script(json_object *scripts, const char *path, const char *verb, json_object *run);
 
 #endif

@@ -64,7 +64,8 @@ static json_object *clean_coordinates(json_object *app)
     if (clean == NULL || wire_get_object(app, "coordinates", &coordinates) < 0) {
         return clean;
     }
-    json_object_object_foreach(coordinates, key, value) {
+    json_object_object_foreach(coordinates, key, value)
+    {
         CLEANUP_FREE char *name = wire_clean(key);
         json_object *text = clean_string(value);
 
@@ -82,13 +83,12 @@ static json_object *clean_app(json_object *app)
 {
     static const char *const texts[] = { "name",  "plugin", "policy", "outcome",
                                          "error", "server", "method" };
-    static const char *const numbers[] = { "prepare_usec", "hold_usec", "held_since",
-                                           "lost_at" };
+    static const char *const numbers[] = { "prepare_usec", "hold_usec", "held_since", "lost_at" };
     json_object *clean = NULL;
     const char *name;
 
-    if (!json_object_is_type(app, json_type_object) ||
-        wire_get_string(app, "name", &name) < 0 || !app_name_valid(name)) {
+    if (!json_object_is_type(app, json_type_object) || wire_get_string(app, "name", &name) < 0 ||
+        !app_name_valid(name)) {
         return NULL;
     }
     clean = json_object_new_object();
@@ -151,8 +151,7 @@ void reply_warn(struct call *call, json_object *parameters)
     json_object *warnings = clean_warnings(parameters);
 
     for (size_t i = 0; warnings != NULL && i < json_object_array_length(warnings); i++) {
-        call_warn(call, "%s",
-                  json_object_get_string(json_object_array_get_idx(warnings, i)));
+        call_warn(call, "%s", json_object_get_string(json_object_array_get_idx(warnings, i)));
     }
     json_object_put(warnings);
 }
@@ -179,9 +178,8 @@ static void say_app_held(struct call *call, json_object *app)
     if (is(app, "outcome", "held")) {
         (void)wire_get_uint(app, "hold_usec", &usec);
         call_note(call, "app '%s' is held by %s%s%s after %" PRIu64 " ms", name,
-                  member(app, "method", member(app, "plugin", "?")),
-                  server != NULL ? " on " : "", server != NULL ? server : "",
-                  usec / USEC_PER_MSEC);
+                  member(app, "method", member(app, "plugin", "?")), server != NULL ? " on " : "",
+                  server != NULL ? server : "", usec / USEC_PER_MSEC);
     } else if (is(app, "outcome", "skipped")) {
         call_note(call, "app '%s' was skipped: %s", name, member(app, "error", "not running"));
     } else {

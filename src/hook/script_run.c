@@ -14,7 +14,7 @@
 #include "util.h"
 
 #define READ_SIZE (16U * 1024)
-#define READS_AFTER_END 64          /* a background child may print without end */
+#define READS_AFTER_END 64              /* a background child may print without end */
 #define KILL_USEC (200 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
 /* Both are initialised, and destroyed by the caller. */
@@ -28,7 +28,7 @@ static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t 
 
     (void)sigemptyset(&none);
     (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);    /* the agent ignores it */
+    (void)sigaddset(&pipe, SIGPIPE); /* the agent ignores it */
     r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     r = r != 0 ? r : posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
     r = r != 0 ? r : posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
@@ -41,8 +41,7 @@ static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t 
 }
 
 /* A file without #! is the shell's, as it was for the stock hook. */
-static int spawn_file(const char *path, const char *verb,
-                      const posix_spawn_file_actions_t *actions,
+static int spawn_file(const char *path, const char *verb, const posix_spawn_file_actions_t *actions,
                       const posix_spawnattr_t *attributes, pid_t *ret_pid)
 {
     char *const direct[] = { (char *)path, (char *)verb, NULL };
@@ -82,7 +81,12 @@ int script_run_start(const char *path, const char *verb, script_line_fn *say, vo
                      struct script_run *ret_run)
 {
     struct script_run run = {
-        .path = path, .pidfd = -1, .output = -1, .say = say, .data = data, .line_said = true,
+        .path = path,
+        .pidfd = -1,
+        .output = -1,
+        .say = say,
+        .data = data,
+        .line_said = true,
     };
     CLEANUP_CLOSE int reading = -1;
     CLEANUP_CLOSE int writing = -1;
@@ -264,6 +268,11 @@ void script_run_close(struct script_run *run)
     run->pidfd = util_close(run->pidfd);
 }
 
+bool script_run_failed(const struct script_run *run)
+{
+    return !run->ended || run->code != CLD_EXITED || run->status != 0;
+}
+
 char *script_run_error(const struct script_run *run)
 {
     const char *colon = run->kept > 0 && run->line[0] != '\0' ? ": " : "";
@@ -274,8 +283,8 @@ char *script_run_error(const struct script_run *run)
     if (!run->ended) {
         n = asprintf(&text, "still running with pid %ld%s%s", (long)run->pid, colon, last);
     } else if (run->code != CLD_EXITED) {
-        n = asprintf(&text, "killed by signal %d (%s)%s%s", run->status,
-                     strsignal(run->status), colon, last);
+        n = asprintf(&text, "killed by signal %d (%s)%s%s", run->status, strsignal(run->status),
+                     colon, last);
     } else if (run->status != 0) {
         n = asprintf(&text, "exit status %d%s%s", run->status, colon, last);
     } else {

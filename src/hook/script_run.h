@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SCRIPT_RUNS_MAX 512U            /* that are waited for at once */
-#define SCRIPT_OUTPUT_MAX (64U * 1024)  /* bytes of one script that are kept */
-#define SCRIPT_LINE_MAX 768U            /* a longer line is split */
+#define SCRIPT_RUNS_MAX 512U           /* that are waited for at once */
+#define SCRIPT_OUTPUT_MAX (64U * 1024) /* bytes of one script that are kept */
+#define SCRIPT_LINE_MAX 768U           /* a longer line is split */
 
 /* One line of output, without its end; later, once, what was dropped. */
 typedef void script_line_fn(void *data, const char *path, const char *line);
@@ -25,12 +25,12 @@ struct script_run {
     const char *path;
     pid_t pid;
     int pidfd;
-    int output;                 /* -1 once it was read to its end */
-    bool ended;                 /* not reaped yet */
-    int code;                   /* of siginfo_t, when ended */
+    int output; /* -1 once it was read to its end */
+    bool ended; /* not reaped yet */
+    int code;   /* of siginfo_t, when ended */
     int status;
     uint64_t started;
-    uint64_t usec;              /* until it ended */
+    uint64_t usec; /* until it ended */
     script_line_fn *say;
     void *data;
     char line[SCRIPT_LINE_MAX + 1]; /* what is read of it, or the last one */
@@ -58,7 +58,11 @@ void script_run_kill(struct script_run *run, uint64_t grace);
  * alone if not; what still writes to the pipe may go on. */
 void script_run_close(struct script_run *run);
 
-/* Why it failed, to be freed: "exit status 1: its last line". NULL when it has not. */
+/* Has it not ended by exiting with 0? */
+bool script_run_failed(const struct script_run *run);
+
+/* Why it failed, to be freed: "exit status 1: its last line". NULL when it has not,
+ * or without memory. */
 char *script_run_error(const struct script_run *run);
 
 #endif

@@ -11,14 +11,14 @@
 bool scripts_ignored(const char *name)
 {
     static const char *const endings[] = {
-        "~",         ".bak",      ".orig",     ".rpmnew",   ".rpmorig",
-        ".rpmsave",  ".sample",   ".dpkg-old", ".dpkg-new", ".dpkg-tmp",
+        "~",          ".bak",      ".orig",        ".rpmnew",      ".rpmorig",
+        ".rpmsave",   ".sample",   ".dpkg-old",    ".dpkg-new",    ".dpkg-tmp",
         ".dpkg-dist", ".dpkg-bak", ".dpkg-backup", ".dpkg-remove",
     };
     size_t n = strlen(name);
 
     if (name[0] == '.') {
-        return true;            /* the shell's * does not match it */
+        return true; /* the shell's * does not match it */
     }
     for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
         size_t n_ending = strlen(endings[i]);
@@ -62,9 +62,8 @@ static bool scripts_have(const struct scripts *scripts, const struct stat *st)
 }
 
 /* @refused may be NULL. */
-static int scripts_append(struct scripts *scripts, const char *path,
-                          enum script_weight weight, const struct stat *st,
-                          const char *refused)
+static int scripts_append(struct scripts *scripts, const char *path, enum script_weight weight,
+                          const struct stat *st, const char *refused)
 {
     struct script script = { .weight = weight, .device = st->st_dev, .inode = st->st_ino };
     struct script *list = reallocarray(scripts->list, scripts->n + 1, sizeof(*list));
@@ -180,8 +179,7 @@ static int read_names(const char *directory, char ***ret_names, size_t *ret_n)
     return 0;
 }
 
-static int add_directory(struct scripts *scripts, const char *directory,
-                         enum script_weight weight)
+static int add_directory(struct scripts *scripts, const char *directory, enum script_weight weight)
 {
     char **names = NULL;
     size_t n = 0;
@@ -211,8 +209,7 @@ static int add_directory(struct scripts *scripts, const char *directory,
     return r < 0 ? r : 0;
 }
 
-int scripts_find(const char *directories, enum legacy_scripts legacy,
-                 struct scripts *ret_scripts)
+int scripts_find(const char *directories, enum legacy_scripts legacy, struct scripts *ret_scripts)
 {
     struct scripts scripts = { 0 };
     enum script_weight weight = SCRIPT_STRICT;

@@ -22,8 +22,8 @@
 #define SCRIPTS_MAX 256U
 
 enum script_weight {
-    SCRIPT_STRICT,              /* its failure fails the freeze */
-    SCRIPT_LENIENT,             /* its failure is a warning */
+    SCRIPT_STRICT,  /* its failure fails the freeze */
+    SCRIPT_LENIENT, /* its failure is a warning */
 };
 
 struct script {
@@ -31,7 +31,7 @@ struct script {
     enum script_weight weight;
     dev_t device;
     ino_t inode;
-    char *refused;              /* why it is not run (I8), in one line, or NULL */
+    char *refused; /* why it is not run (I8), in one line, or NULL */
 };
 
 struct scripts {
@@ -44,8 +44,7 @@ struct scripts {
  * how the others are. A directory that is not there is no error; one that cannot be
  * read is in the list, refused. 0 or -ENOMEM.
  */
-int scripts_find(const char *directories, enum legacy_scripts legacy,
-                 struct scripts *ret_scripts);
+int scripts_find(const char *directories, enum legacy_scripts legacy, struct scripts *ret_scripts);
 void scripts_free(struct scripts *scripts);
 
 /*

@@ -10,8 +10,8 @@
 #include "sequence.h"
 #include "util.h"
 
-#define GRACE_USEC (500 * USEC_PER_MSEC)        /* from SIGTERM to SIGKILL */
-#define ORPHAN_USEC (200 * USEC_PER_MSEC)       /* the same, for another hook's script */
+#define GRACE_USEC (500 * USEC_PER_MSEC)  /* from SIGTERM to SIGKILL */
+#define ORPHAN_USEC (200 * USEC_PER_MSEC) /* the same, for another hook's script */
 
 static void say_line(void *data, const char *path, const char *line)
 {
@@ -45,24 +45,23 @@ static int remember(struct call *call, const struct script *script, struct pendi
         call_fail(call, "script '%s' was not run: cannot note it in '%s': %s", script->path,
                   pending->directory, strerror(-r));
     } else {
-        call_warn(call, "cannot note script '%s' in '%s': %s", script->path,
-                  pending->directory, strerror(-r));
+        call_warn(call, "cannot note script '%s' in '%s': %s", script->path, pending->directory,
+                  strerror(-r));
     }
     return r;
 }
 
 /* Ends a freeze script. NULL, or why it failed (to be freed). */
-static char *finish_freeze(struct script_run *run, int waited, uint64_t deadline)
+static char *finish_freeze(struct script_run *run, int waited, uint64_t allowed)
 {
     char *error = NULL;
 
-    if (waited < 0 || run->code != CLD_EXITED || run->status != 0) {
+    if (waited < 0 || script_run_failed(run)) {
         script_run_kill(run, GRACE_USEC);
     }
     script_run_close(run);
     if (waited == -ETIMEDOUT) {
-        if (asprintf(&error, "not done within %" PRIu64 " ms, %s",
-                     sub_usec(deadline, run->started) / USEC_PER_MSEC,
+        if (asprintf(&error, "not done within %" PRIu64 " ms, %s", allowed / USEC_PER_MSEC,
                      run->ended ? "killed" : "and cannot be killed") < 0) {
             return NULL;
         }
@@ -78,10 +77,12 @@ static char *finish_freeze(struct script_run *run, int waited, uint64_t deadline
 static int freeze_one(struct call *call, const struct script *script, struct pending *pending,
                       uint64_t deadline)
 {
-    uint64_t end = min_usec(deadline, now_usec() + call->settings.script_timeout);
+    uint64_t begin = now_usec();
+    uint64_t end = min_usec(deadline, begin + call->settings.script_timeout);
     struct script_run run;
     struct script_run *runs[] = { &run };
     CLEANUP_FREE char *error = NULL;
+    bool failed;
     int waited;
     int r = remember(call, script, pending, PENDING_FREEZE, 0);
 
@@ -97,27 +98,28 @@ static int freeze_one(struct call *call, const struct script *script, struct pen
     /* so that the next hook ends it, if this one is killed meanwhile */
     (void)pending_set(pending, script->path, script->weight, PENDING_FREEZE, run.pid);
     waited = script_run_wait(runs, 1, call->wake_fd, end);
-    error = finish_freeze(&run, waited, end);
+    failed = waited < 0 || script_run_failed(&run);
+    error = finish_freeze(&run, waited, sub_usec(end, begin));
     record_set_script(&call->record, script->path, "freeze",
-                      error == NULL            ? "ok"
-                      : waited == -ETIMEDOUT   ? "late"
-                                               : "failed",
+                      !failed                ? "ok"
+                      : waited == -ETIMEDOUT ? "late"
+                                             : "failed",
                       now_usec() - run.started, error);
     if (waited == -EINTR) {
         call_warn(call, "script '%s' was killed: the hook was told to end", script->path);
         return -EINTR;
     }
-    if (error != NULL) {
-        fail_or_warn(call, script, "failed to freeze", error);
+    if (failed) {
+        fail_or_warn(call, script, "failed to freeze", error != NULL ? error : "no memory");
     } else {
         call_note(call, "script '%s' has frozen after %" PRIu64 " ms", script->path,
                   run.usec / USEC_PER_MSEC);
     }
-    return error != NULL && script->weight == SCRIPT_STRICT ? -ECHILD : 0;
+    return failed && script->weight == SCRIPT_STRICT ? -ECHILD : 0;
 }
 
-int sequence_freeze(struct call *call, const struct scripts *scripts,
-                    struct pending *pending, uint64_t deadline, size_t *ret_n)
+int sequence_freeze(struct call *call, const struct scripts *scripts, struct pending *pending,
+                    uint64_t deadline, size_t *ret_n)
 {
     size_t n = 0;
     int r = 0;
@@ -139,7 +141,7 @@ static bool gone_by(const struct pending_script *old, uint64_t deadline)
     CLEANUP_CLOSE int pidfd = child_pidfd(old->pid);
     struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
-    if (pidfd < 0 || !pending_running(old)) {   /* in this order: pids are used again */
+    if (pidfd < 0 || !pending_running(old)) { /* in this order: pids are used again */
         return true;
     }
     return poll(&p, 1, deadline_ms(deadline)) > 0;
@@ -179,8 +181,8 @@ static bool ready_to_thaw(struct call *call, const struct script *script,
 }
 
 /* True when it runs. */
-static bool start_thaw(struct call *call, const struct script *script,
-                       struct pending *pending, uint64_t ordered, struct script_run *ret_run)
+static bool start_thaw(struct call *call, const struct script *script, struct pending *pending,
+                       uint64_t ordered, struct script_run *ret_run)
 {
     int r;
 
@@ -202,8 +204,8 @@ static bool start_thaw(struct call *call, const struct script *script,
     return true;
 }
 
-static void finish_thaw(struct call *call, const struct script *script,
-                        struct pending *pending, struct script_run *run)
+static void finish_thaw(struct call *call, const struct script *script, struct pending *pending,
+                        struct script_run *run)
 {
     CLEANUP_FREE char *error = NULL;
     int r;
@@ -211,17 +213,17 @@ static void finish_thaw(struct call *call, const struct script *script,
     script_run_close(run);
     error = script_run_error(run);
     record_set_script(&call->record, script->path, "thaw",
-                      !run->ended     ? "late"
-                      : error == NULL ? "ok"
-                                      : "failed",
+                      !run->ended              ? "late"
+                      : script_run_failed(run) ? "failed"
+                                               : "ok",
                       now_usec() - run->started, error);
     if (!run->ended) {
         call_fail(call, "script '%s' has not thawed in time: %s", script->path,
                   error != NULL ? error : "still running");
         return;
     }
-    if (error != NULL) {
-        fail_or_warn(call, script, "failed to thaw", error);
+    if (script_run_failed(run)) {
+        fail_or_warn(call, script, "failed to thaw", error != NULL ? error : "no memory");
     } else {
         call_note(call, "script '%s' has thawed after %" PRIu64 " ms", script->path,
                   run->usec / USEC_PER_MSEC);
@@ -293,8 +295,7 @@ void sequence_thaw(struct call *call, const struct scripts *scripts, size_t n,
     thaw_runs_free(&runs);
 }
 
-int sequence_add_pending(struct call *call, const struct pending *pending,
-                         struct scripts *scripts)
+int sequence_add_pending(struct call *call, const struct pending *pending, struct scripts *scripts)
 {
     for (size_t i = 0; i < pending->n; i++) {
         const struct pending_script *old = &pending->list[i];
@@ -308,8 +309,7 @@ int sequence_add_pending(struct call *call, const struct pending *pending,
             return r;
         }
         if (r == 0) {
-            call_warn(call, "script '%s' was frozen, and cannot be thawed: it is gone",
-                      old->path);
+            call_warn(call, "script '%s' was frozen, and cannot be thawed: it is gone", old->path);
         }
     }
     return 0;
@@ -354,10 +354,8 @@ int sequence_thaw_pending(struct call *call, struct pending *pending, uint64_t d
     for (size_t i = 0; i < pending->n; i++) {
         const struct pending_script *old = &pending->list[i];
 
-        if (old->verb == PENDING_FREEZE &&
-            scripts_add(&scripts, old->path, SCRIPT_LENIENT) <= 0) {
-            call_warn(call, "script '%s' was frozen, and cannot be thawed: it is gone",
-                      old->path);
+        if (old->verb == PENDING_FREEZE && scripts_add(&scripts, old->path, SCRIPT_LENIENT) <= 0) {
+            call_warn(call, "script '%s' was frozen, and cannot be thawed: it is gone", old->path);
         }
     }
     if (scripts.n > 0) {

@@ -13,8 +13,8 @@
  * group. Says what went wrong. 0 or -errno; *ret_n (set in both cases) scripts from
  * the first on were started, or passed over.
  */
-int sequence_freeze(struct call *call, const struct scripts *scripts,
-                    struct pending *pending, uint64_t deadline, size_t *ret_n);
+int sequence_freeze(struct call *call, const struct scripts *scripts, struct pending *pending,
+                    uint64_t deadline, size_t *ret_n);
 
 /*
  * Runs the first @n of @scripts with "thaw", from the last to the first. One that
@@ -33,8 +33,7 @@ void sequence_thaw(struct call *call, const struct scripts *scripts, size_t n,
 int sequence_thaw_pending(struct call *call, struct pending *pending, uint64_t deadline);
 
 /* Adds to @scripts those that are owed a thaw and are not among them. 0 or -ENOMEM. */
-int sequence_add_pending(struct call *call, const struct pending *pending,
-                         struct scripts *scripts);
+int sequence_add_pending(struct call *call, const struct pending *pending, struct scripts *scripts);
 
 /* Forgets what a thaw could not help: gone, or refused; but not what still runs. */
 void sequence_forget(struct call *call, struct pending *pending);

@@ -11,7 +11,7 @@
 #include "util.h"
 #include "wire.h"
 
-#define ANSWER_USEC (50 * USEC_PER_MSEC)        /* from the last file to our exit */
+#define ANSWER_USEC (50 * USEC_PER_MSEC) /* from the last file to our exit */
 
 /* Without an answer that names the apps, the marker does. */
 static void say_lost(struct call *call, const struct marker *marker, const char *why)
@@ -50,9 +50,8 @@ static enum record_verdict take_verdict(struct call *call, const struct marker *
 }
 
 /* 0 when the daemon has answered, so that it cares for the marker. */
-static int ask_connected(struct call *call, struct wire_client *client,
-                         const struct marker *marker, uint64_t deadline,
-                         enum record_verdict *ret_verdict)
+static int ask_connected(struct call *call, struct wire_client *client, const struct marker *marker,
+                         uint64_t deadline, enum record_verdict *ret_verdict)
 {
     json_object *parameters = json_object_new_object();
     json_object *answer = NULL;
@@ -69,8 +68,7 @@ static int ask_connected(struct call *call, struct wire_client *client,
     if (r == 0) {
         *ret_verdict = take_verdict(call, marker, answer);
     } else if (r == -EREMOTEIO) {
-        say_lost(call, marker,
-                 wire_get_string(answer, "reason", &reason) == 0 ? reason : error);
+        say_lost(call, marker, wire_get_string(answer, "reason", &reason) == 0 ? reason : error);
     } else {
         why = daemon_why(call, "Thaw", r);
         say_lost(call, marker, why != NULL ? why : strerror(-r));
