@@ -22,7 +22,7 @@ class Daemon:
 
     def start(self):
         self.process = spawn(
-            [programs.program("quiesced"), "--config-dir", self._house.config,
+            [self._house.quiesced, "--config-dir", self._house.config,
              "--runtime-dir", self._house.runtime, "--plugin-dir", self._house.plugins,
              "--worker", self._house.worker], self.log, user=programs.UNPRIVILEGED)
         wait_until(self._ready, "the daemon answers")

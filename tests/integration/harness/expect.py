@@ -5,8 +5,10 @@
 def failed(answer, *words):
     """Not 0, no death by a signal, and one line with all the words."""
     assert answer.status > 0, answer
+    line = answer.line
+    assert line.startswith("quiesced: "), answer
     for word in words:
-        assert word in answer.line, answer
+        assert word in line, answer
     return answer
 
 

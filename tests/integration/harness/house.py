@@ -28,15 +28,19 @@ class House:
         self.runtime = self.directory / "run"
         self.state = Path(state) if state else self.directory / "state"
         self.plugins = self.directory / "plugins"
+        self.programs = self.directory / "programs"
         self.log = self.directory / "log" / "fsfreeze-hook.log"
         self.settings = {}
         for path in (self.config / "apps.d", self.runtime, self.state, self.plugins,
-                     self.log.parent, *(self.directory / name for name in SCRIPT_DIRECTORIES)):
+                     self.programs, self.log.parent, *(self.directory / name for name in SCRIPT_DIRECTORIES)):
             path.mkdir(parents=True)
         os.chown(self.runtime, programs.UNPRIVILEGED, programs.UNPRIVILEGED)
         for name in plugins:
             shutil.copyfile(programs.plugin(name), self.plugins / f"{name}.so")
-        self.worker = programs.program("quiesced-worker")
+        # copies: the daemon's user may not be able to reach the build directory
+        self.quiesced, self.worker = (
+            Path(shutil.copy(programs.program(name), self.programs))
+            for name in ("quiesced", "quiesced-worker"))
         self._sanitizer = self.directory / "sanitizer"
         if programs.sanitized():
             self._wrap_worker()
@@ -46,7 +50,7 @@ class House:
     def _wrap_worker(self):
         self._sanitizer.mkdir()
         os.chown(self._sanitizer, programs.UNPRIVILEGED, programs.UNPRIVILEGED)
-        wrapper = self.directory / "quiesced-worker"
+        wrapper = self.programs / "wrapped-worker"
         wrapper.write_text(SANITIZED_WORKER.format(log=self._sanitizer / "worker",
                                                    worker=self.worker))
         wrapper.chmod(0o755)

@@ -61,14 +61,14 @@ class Client:
             raise VarlinkError(message["error"], message.get("parameters") or {})
         return message.get("parameters") or {}
 
-    def prepare(self, seconds=10.0, protocol=1):
-        return self.call("io.quiesced.Prepare", **self.prepare_parameters(seconds, protocol))
+    def prepare(self, **differently):
+        return self.call("io.quiesced.Prepare", **self.prepare_parameters(**differently))
 
     @staticmethod
-    def prepare_parameters(seconds=10.0, protocol=1):
+    def prepare_parameters(seconds=10.0, protocol=1, **more):
         return {"protocol": protocol,
                 "deadline_monotonic": monotonic_usec(seconds),
-                "undo_deadline_monotonic": monotonic_usec(seconds + 3)}
+                "undo_deadline_monotonic": monotonic_usec(seconds + 3), **more}
 
     def freeze(self):
         return self.call("io.quiesced.Freeze", scripts=False)
