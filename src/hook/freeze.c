@@ -227,6 +227,9 @@ static int commit(struct freeze *f)
 
     if (!f->apps) {
         record_add_warning(&call->record, "no app is configured: nothing was held");
+    } else {
+        call_note(call, "all required apps are held in cycle %s",
+                  call->cycle != NULL ? call->cycle : "without a name");
     }
     record_set_state(&call->record, RECORD_HELD, RECORD_NO_VERDICT);
     call_write(call, RECORD_NEW, f->record);

@@ -179,17 +179,30 @@ static int load_scripts(struct pending *pending, const char *text, size_t n)
     return r;
 }
 
-static int pending_load(struct pending *pending, char **ret_error)
+static int load_file(struct pending *pending, int fd)
 {
-    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
-    CLEANUP_FREE char *text = malloc(WIRE_FRAME_MAX);
-    CLEANUP_FREE char *why = NULL;
-    CLEANUP_CLOSE int fd = -1;
-    struct stat st;
+    char *text = malloc(WIRE_FRAME_MAX);
     ssize_t n;
     int r;
 
-    if (path == NULL || text == NULL) {
+    if (text == NULL) {
+        return -ENOMEM;
+    }
+    n = read(fd, text, WIRE_FRAME_MAX);
+    r = n < 0 ? -EBADMSG : load_scripts(pending, text, (size_t)n);
+    free(text);
+    return r;
+}
+
+static int pending_load(struct pending *pending, char **ret_error)
+{
+    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    int r;
+
+    if (path == NULL) {
         return -ENOMEM;
     }
     r = trust_open(path, TRUST_FILE, &fd, &st, &why);
@@ -200,8 +213,7 @@ static int pending_load(struct pending *pending, char **ret_error)
         (void)util_fail(ret_error, r, "%s", why != NULL ? why : strerror(-r));
         return -EBADMSG;
     }
-    n = read(fd, text, WIRE_FRAME_MAX);
-    r = n < 0 ? -EBADMSG : load_scripts(pending, text, (size_t)n);
+    r = load_file(pending, fd);
     if (r < 0) {
         pending_clear(pending);
         return util_fail(ret_error, r, "cannot understand '%s', the list of frozen scripts", path);

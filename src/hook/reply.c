@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "apps.h"
 #include "reply.h"
@@ -219,6 +220,18 @@ static void fail_with_reason(struct call *call, const char *error, const char *r
     }
 }
 
+/* Has @reason said already that @name failed, and why? */
+static bool is_said(const char *reason, const char *name, const char *why)
+{
+    CLEANUP_FREE char *quoted = NULL;
+
+    if (reason == NULL || asprintf(&quoted, "'%s'", name) < 0) {
+        quoted = NULL;
+        return false;
+    }
+    return strstr(reason, quoted) != NULL && strstr(reason, why) != NULL;
+}
+
 void reply_fail(struct call *call, const char *error, json_object *parameters)
 {
     CLEANUP_FREE char *reason = reply_text(parameters, "reason");
@@ -227,16 +240,17 @@ void reply_fail(struct call *call, const char *error, json_object *parameters)
     fail_with_reason(call, error, reason, parameters);
     for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
         json_object *app = json_object_array_get_idx(apps, i);
+        const char *name = member(app, "name", "?");
         const char *why = member(app, "error", NULL);
 
         if (why == NULL || (!is(app, "outcome", "failed") && !is(app, "outcome", "lost")) ||
-            (reason != NULL && strstr(reason, why) != NULL)) {
+            is_said(reason, name, why)) {
             continue;
         }
         if (is(app, "policy", "optional")) {
-            call_warn(call, "app '%s': %s", member(app, "name", "?"), why);
+            call_warn(call, "app '%s': %s", name, why);
         } else {
-            call_fail(call, "app '%s': %s", member(app, "name", "?"), why);
+            call_fail(call, "app '%s': %s", name, why);
         }
     }
     json_object_put(apps);

@@ -15,7 +15,7 @@
 
 #define READ_SIZE (16U * 1024)
 #define READS_AFTER_END 64              /* a background child may print without end */
-#define KILL_USEC (200 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
+#define KILL_USEC (100 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
 /* Both are initialised, and destroyed by the caller. */
 static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,

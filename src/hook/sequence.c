@@ -10,7 +10,8 @@
 #include "sequence.h"
 #include "util.h"
 
-#define GRACE_USEC (500 * USEC_PER_MSEC)  /* from SIGTERM to SIGKILL */
+/* From SIGTERM to SIGKILL; half a second by default, and less when time is short. */
+#define GRACE_SHARE 40
 #define ORPHAN_USEC (200 * USEC_PER_MSEC) /* the same, for another hook's script */
 
 static void say_line(void *data, const char *path, const char *line)
@@ -52,12 +53,13 @@ static int remember(struct call *call, const struct script *script, struct pendi
 }
 
 /* Ends a freeze script. NULL, or why it failed (to be freed). */
-static char *finish_freeze(struct script_run *run, int waited, uint64_t allowed)
+static char *finish_freeze(const struct call *call, struct script_run *run, int waited,
+                           uint64_t allowed)
 {
     char *error = NULL;
 
     if (waited < 0 || script_run_failed(run)) {
-        script_run_kill(run, GRACE_USEC);
+        script_run_kill(run, call->settings.freeze_timeout / GRACE_SHARE);
     }
     script_run_close(run);
     if (waited == -ETIMEDOUT) {
@@ -99,7 +101,7 @@ static int freeze_one(struct call *call, const struct script *script, struct pen
     (void)pending_set(pending, script->path, script->weight, PENDING_FREEZE, run.pid);
     waited = script_run_wait(runs, 1, call->wake_fd, end);
     failed = waited < 0 || script_run_failed(&run);
-    error = finish_freeze(&run, waited, sub_usec(end, begin));
+    error = finish_freeze(call, &run, waited, sub_usec(end, begin));
     record_set_script(&call->record, script->path, "freeze",
                       !failed                ? "ok"
                       : waited == -ETIMEDOUT ? "late"

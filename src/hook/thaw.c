@@ -42,6 +42,8 @@ static enum record_verdict take_verdict(struct call *call, const struct marker *
         return RECORD_INCONSISTENT;
     }
     if (wire_get_bool(answer, "consistent", &consistent) == 0 && consistent) {
+        call_note(call, "all required apps were consistent in cycle %s",
+                  call->cycle != NULL ? call->cycle : "without a name");
         return RECORD_CONSISTENT;
     }
     (void)wire_get_string(answer, "reason", &reason);

@@ -255,7 +255,7 @@ static void test_a_script_starts_clean(void **state)
     files_check(dup2(STDERR_FILENO, 77) == 77, "dup2"); /* not close-on-exec */
     run_script(*state,
                "#!/bin/sh\n"
-               "grep -E '^Sig(Blk|Ign)' /proc/$$/status\n"
+               "grep -E '^Sig(Blk|Ign)' /proc/self/status\n"
                "[ -e /proc/$$/fd/77 ] && echo 'a descriptor leaked'\n"
                "[ /proc/$$/fd/0 -ef /dev/null ] && echo 'no input'\n"
                "read pid name state parent group rest </proc/$$/stat\n"
