@@ -197,33 +197,6 @@ def test_a_second_prepare_is_busy_at_its_deadline(running):
         assert caught.value.name == "io.quiesced.Busy"
 
 
-def test_a_rehearsal_never_commits(running, server):
-    with running.daemon.client() as client:
-        client.prepare(rehearsal=True)
-        client.freeze()
-        assert not server.can_write()
-        assert error_name(client, "io.quiesced.Commit") == "io.quiesced.WrongState"
-    running.daemon.wait_for_state("idle")
-    assert server.can_write(seconds=1)
-
-
-def test_a_hook_ends_a_rehearsal(running, server):
-    with running.daemon.client() as client:
-        client.prepare(rehearsal=True)
-        client.freeze()
-        assert running.hook.freeze().status == 0
-        assert running.hook.thaw().status == 0
-        assert server.can_write(seconds=1)
-
-
-def test_a_rehearsal_is_refused_while_held(running, server):
-    assert running.hook.freeze().status == 0
-    with running.daemon.client() as client, pytest.raises(VarlinkError):
-        client.prepare(rehearsal=True)
-    assert not server.can_write()
-    assert running.hook.thaw().status == 0
-
-
 def test_idle_connections_keep_nobody_out(daemon):
     clients = [daemon.client() for _ in range(20)]
     try:
