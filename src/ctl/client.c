@@ -42,15 +42,10 @@ static int say_no_answer(const char *method, int r)
     return r;
 }
 
-int client_call(const char *method, json_object *parameters, json_object **ret_parameters)
+int client_open(uint64_t deadline, struct wire_client *ret_client)
 {
     const char *directory = getenv("QUIESCED_RUNTIME_DIR");
-    uint64_t deadline = now_usec() + CLIENT_USEC;
-    struct wire_client client = { .fd = -1, .wake_fd = -1 };
     CLEANUP_FREE char *path = NULL;
-    CLEANUP_FREE char *name = NULL;
-    CLEANUP_FREE char *error = NULL;
-    json_object *answer = NULL;
     int r;
 
     if (directory == NULL || directory[0] == '\0') {
@@ -58,21 +53,26 @@ int client_call(const char *method, json_object *parameters, json_object **ret_p
     }
     if (asprintf(&path, "%s/quiesced.sock", directory) < 0) {
         path = NULL;
+        return say_unreachable(directory, -ENOMEM);
     }
+    r = wire_connect(path, deadline, ret_client);
+    return r < 0 ? say_unreachable(path, r) : 0;
+}
+
+int client_ask(struct wire_client *client, const char *method, json_object *parameters,
+               uint64_t deadline, json_object **ret_parameters)
+{
+    CLEANUP_FREE char *name = NULL;
+    CLEANUP_FREE char *error = NULL;
+    json_object *answer = NULL;
+    int r;
+
     if (asprintf(&name, "io.quiesced.%s", method) < 0) {
         name = NULL;
-    }
-    if (path == NULL || name == NULL) {
         json_object_put(parameters);
         return say_no_answer(method, -ENOMEM);
     }
-    r = wire_connect(path, deadline, &client);
-    if (r < 0) {
-        json_object_put(parameters);
-        return say_unreachable(path, r);
-    }
-    r = wire_call(&client, name, parameters, deadline, &error, &answer);
-    wire_client_close(&client);
+    r = wire_call(client, name, parameters, deadline, &error, &answer);
     if (r == -EREMOTEIO) {
         r = say_refused(method, error, answer);
         json_object_put(answer);
@@ -83,4 +83,19 @@ int client_call(const char *method, json_object *parameters, json_object **ret_p
     }
     *ret_parameters = answer;
     return 0;
+}
+
+int client_call(const char *method, json_object *parameters, json_object **ret_parameters)
+{
+    uint64_t deadline = now_usec() + CLIENT_USEC;
+    struct wire_client client = { .fd = -1, .wake_fd = -1 };
+    int r = client_open(deadline, &client);
+
+    if (r < 0) {
+        json_object_put(parameters);
+        return r;
+    }
+    r = client_ask(&client, method, parameters, deadline, ret_parameters);
+    wire_client_close(&client);
+    return r;
 }

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include "client.h"
+#include "rehearse.h"
 #include "release.h"
 #include "status.h"
 #include "util.h"
@@ -12,10 +13,12 @@ static const struct {
     int (*run)(int argc, char **argv);
 } subcommands[] = {
     { "status", status },
+    { "rehearse", rehearse },
     { "release", release },
 };
 
 static const char usage[] = "usage: quiescectl status [--json]\n"
+                            "       quiescectl rehearse\n"
                             "       quiescectl release [REASON]\n"
                             "       quiescectl --help|--version\n";
 

@@ -5,6 +5,7 @@
 
 #include "names.h"
 #include "queue.h"
+#include "replies.h"
 #include "util.h"
 #include "wire.h"
 
@@ -24,72 +25,16 @@ struct calls {
     struct connection *releaser;
     bool released;
     struct queue *queue;        /* of those that wait for the owner to end */
-    bool terminating;
+    bool terminating;           /* ends as soon as nothing is held, which is ended */
+    bool retiring;              /* ends as soon as nothing is held */
 };
-
-static void add_text(json_object *object, const char *key, const char *text)
-{
-    if (text != NULL && text[0] != '\0') {
-        (void)json_object_object_add(object, key, json_object_new_string(text));
-    }
-}
-
-static void add_usec(json_object *object, const char *key, uint64_t usec)
-{
-    (void)json_object_object_add(object, key, json_object_new_int64((int64_t)usec));
-}
-
-/* What every answer about a cycle carries. */
-static json_object *about_cycle(const struct calls *self)
-{
-    json_object *object = json_object_new_object();
-
-    add_text(object, "cycle", conductor_id(self->conductor));
-    (void)json_object_object_add(object, "apps", conductor_apps(self->conductor));
-    (void)json_object_object_add(object, "warnings", conductor_warnings(self->conductor));
-    return object;
-}
-
-static void answer_failed(struct calls *self)
-{
-    json_object *failure = about_cycle(self);
-    const char *reason = conductor_last_failure(self->conductor);
-
-    (void)json_object_object_add(failure, "reason",
-                                 json_object_new_string(reason != NULL ? reason : ""));
-    (void)connection_error(self->owner, "io.quiesced.Failed", failure);
-}
 
 static void answer_thawed(struct calls *self)
 {
-    json_object *verdict;
-
-    if (self->thawer == NULL) {
-        return;
+    if (self->thawer != NULL) {
+        (void)connection_reply(self->thawer, reply_verdict(self->conductor));
+        self->thawer = NULL;
     }
-    CLEANUP_FREE char *reason = conductor_reason(self->conductor);
-    bool consistent = cycle_consistent(conductor_cycle(self->conductor));
-
-    verdict = about_cycle(self);
-    (void)json_object_object_add(verdict, "consistent", json_object_new_boolean(consistent));
-    if (!consistent) {
-        add_text(verdict, "reason", reason);
-    }
-    (void)connection_reply(self->thawer, verdict);
-    self->thawer = NULL;
-}
-
-static void refuse_retry(struct calls *self)
-{
-    json_object *refusal = json_object_new_object();
-    const char *reason = conductor_last_failure(self->conductor);
-
-    (void)json_object_object_add(refusal, "reason",
-                                 json_object_new_string(reason != NULL ? reason : ""));
-    add_usec(refusal, "retry_in_usec",
-             sub_usec(conductor_cycle(self->conductor)->retry_at, now_usec()));
-    (void)connection_error(self->owner, "io.quiesced.RetryLater", refusal);
-    self->owner = NULL;
 }
 
 static void refuse_state(struct calls *self)
@@ -117,12 +62,8 @@ static void cycle_over(struct calls *self)
 
 static int answer_committed(struct calls *self)
 {
-    struct connection *owner = self->owner;
-    json_object *reply = json_object_new_object();
-    int r;
+    int r = connection_reply(self->owner, reply_committed(self->conductor));
 
-    add_usec(reply, "hold_until_monotonic", conductor_cycle(self->conductor)->hold_deadline);
-    r = connection_reply(owner, reply);
     if (r == 0) {
         self->owner = NULL;     /* from now on the connection means nothing */
     }
@@ -134,20 +75,19 @@ static int on_answer(void *data, enum cycle_action_type answer)
     struct calls *self = data;
 
     if (answer == CYCLE_ACTION_ANSWER_PREPARED) {
-        (void)connection_reply(self->owner, about_cycle(self));
+        (void)connection_reply(self->owner, reply_progress(self->conductor));
     } else if (answer == CYCLE_ACTION_ANSWER_FROZEN) {
-        json_object *reply = about_cycle(self);
-
-        add_usec(reply, "held_since", wall_usec());
-        (void)connection_reply(self->owner, reply);
+        (void)connection_reply(self->owner, reply_frozen(self->conductor));
     } else if (answer == CYCLE_ACTION_ANSWER_COMMITTED) {
         return answer_committed(self);
     } else if (answer == CYCLE_ACTION_ANSWER_FAILED) {
-        answer_failed(self);
+        (void)connection_error(self->owner, "io.quiesced.Failed", reply_failed(self->conductor));
     } else if (answer == CYCLE_ACTION_ANSWER_THAWED) {
         answer_thawed(self);
     } else if (answer == CYCLE_ACTION_REFUSE_RETRY) {
-        refuse_retry(self);
+        (void)connection_error(self->owner, "io.quiesced.RetryLater",
+                               reply_retry_later(self->conductor));
+        self->owner = NULL;
     } else if (answer == CYCLE_ACTION_REFUSE_STATE) {
         refuse_state(self);
     } else {
@@ -163,32 +103,40 @@ static void begin_cycle(struct calls *self, const struct queue_entry *prepare)
 
     self->owner = prepare->connection;
     r = conductor_prepare(self->conductor, prepare->forward_deadline, prepare->undo_deadline,
-                          &error);
+                          prepare->rehearsal, &error);
     if (r < 0) {
-        json_object *failure = json_object_new_object();
+        const char *reason = error != NULL ? error : strerror(-r);
 
-        (void)json_object_object_add(
-            failure, "reason", json_object_new_string(error != NULL ? error : strerror(-r)));
-        (void)json_object_object_add(failure, "apps", json_object_new_array());
-        journal_log(self->journal, LOG_ERR, NULL, "the freeze failed: %s",
-                    error != NULL ? error : strerror(-r));
+        journal_log(self->journal, LOG_ERR, NULL, "the freeze failed: %s", reason);
         self->owner = NULL;
-        (void)connection_error(prepare->connection, "io.quiesced.Failed", failure);
+        (void)connection_error(prepare->connection, "io.quiesced.Failed",
+                               reply_not_begun(reason));
     }
+}
+
+/* Nothing but its own thaw or owner ends a cycle for a Prepare, except these. */
+static bool may_be_ended(const struct cycle *cycle)
+{
+    return cycle->state == CYCLE_HELD || cycle->plan.rehearsal;
 }
 
 static void let_next_begin(struct calls *self)
 {
+    const struct cycle *cycle = conductor_cycle(self->conductor);
     struct queue_entry next;
 
     if (queue_empty(self->queue)) {
         return;
     }
-    if (conductor_cycle(self->conductor)->state == CYCLE_HELD) {
-        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_SUPERSEDE});
-    } else if (conductor_cycle(self->conductor)->state == CYCLE_IDLE &&
-               queue_take(self->queue, &next)) {
+    if (cycle->state == CYCLE_FAILED && cycle->plan.rehearsal) {
+        /* it is over; whoever rehearses is told when it asks */
+        self->owner = NULL;
+        conductor_event(self->conductor,
+                        &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
+    } else if (cycle->state == CYCLE_IDLE && queue_take(self->queue, &next)) {
         begin_cycle(self, &next);
+    } else if (cycle->state != CYCLE_UNDOING && may_be_ended(cycle)) {
+        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_SUPERSEDE});
     }
 }
 
@@ -211,6 +159,10 @@ static void on_settled(void *data)
         return;
     }
     let_next_begin(self);
+    if (self->retiring && conductor_cycle(self->conductor)->state == CYCLE_IDLE &&
+        queue_empty(self->queue)) {
+        (void)sd_event_exit(self->event, 0);
+    }
 }
 
 static void bad_parameter(struct connection *connection, const char *name)
@@ -221,39 +173,62 @@ static void bad_parameter(struct connection *connection, const char *name)
     (void)connection_error(connection, "org.varlink.service.InvalidParameter", parameters);
 }
 
+/* False when the call has been answered: it is not one. */
+static bool parse_prepare(struct connection *connection, json_object *parameters,
+                          struct queue_entry *ret_prepare)
+{
+    struct queue_entry prepare = {.connection = connection};
+    const char *wrong = NULL;
+    uint64_t protocol = 0;
+    int r = wire_get_bool(parameters, "rehearsal", &prepare.rehearsal);
+
+    if (wire_get_uint(parameters, "protocol", &protocol) < 0) {
+        wrong = "protocol";
+    } else if (protocol != WIRE_PROTOCOL) {
+        (void)connection_error(connection, "io.quiesced.ProtocolMismatch",
+                               reply_other_protocol(protocol));
+        return false;
+    } else if (wire_get_uint(parameters, "deadline_monotonic", &prepare.forward_deadline) < 0) {
+        wrong = "deadline_monotonic";
+    } else if (wire_get_uint(parameters, "undo_deadline_monotonic", &prepare.undo_deadline) < 0 ||
+               prepare.undo_deadline < prepare.forward_deadline) {
+        wrong = "undo_deadline_monotonic";
+    } else if (r < 0 && r != -ENOENT) {
+        wrong = "rehearsal";
+    }
+    if (wrong != NULL) {
+        bad_parameter(connection, wrong);
+        return false;
+    }
+    *ret_prepare = prepare;
+    return true;
+}
+
 static void call_prepare(struct calls *self, struct connection *connection,
                          json_object *parameters)
 {
-    struct queue_entry prepare = {.connection = connection};
-    uint64_t protocol = 0;
+    enum cycle_state state = conductor_cycle(self->conductor)->state;
+    struct queue_entry prepare;
+    const char *busy = NULL;
 
-    if (wire_get_uint(parameters, "protocol", &protocol) < 0) {
-        bad_parameter(connection, "protocol");
-    } else if (protocol != WIRE_PROTOCOL) {
-        json_object *refusal = json_object_new_object();
-        char reason[128];
-
-        (void)snprintf(reason, sizeof(reason),
-                       "the daemon speaks protocol %d, the caller %llu: restart quiesced.service",
-                       WIRE_PROTOCOL, (unsigned long long)protocol);
-        add_text(refusal, "reason", reason);
-        add_usec(refusal, "protocol", WIRE_PROTOCOL);
-        (void)connection_error(connection, "io.quiesced.ProtocolMismatch", refusal);
-    } else if (wire_get_uint(parameters, "deadline_monotonic", &prepare.forward_deadline) < 0) {
-        bad_parameter(connection, "deadline_monotonic");
-    } else if (wire_get_uint(parameters, "undo_deadline_monotonic", &prepare.undo_deadline) < 0 ||
-               prepare.undo_deadline < prepare.forward_deadline) {
-        bad_parameter(connection, "undo_deadline_monotonic");
-    } else if (connection == self->owner) {
+    if (!parse_prepare(connection, parameters, &prepare)) {
+        return;
+    }
+    if (connection == self->owner) {
         conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_PREPARE});
-    } else if (self->terminating) {
-        (void)connection_error_reason(connection, "io.quiesced.Busy",
-                                      "the daemon is being stopped");
-    } else if (queue_add(self->queue, &prepare)) {
-        let_next_begin(self);
+        return;
+    }
+    if (self->terminating) {
+        busy = "the daemon is being stopped";
+    } else if (prepare.rehearsal && state != CYCLE_IDLE) {
+        busy = "nothing is rehearsed while anything is held or asked for";
+    } else if (!queue_add(self->queue, &prepare)) {
+        busy = "too many freezes wait already";
+    }
+    if (busy != NULL) {
+        (void)connection_error_reason(connection, "io.quiesced.Busy", busy);
     } else {
-        (void)connection_error_reason(connection, "io.quiesced.Busy",
-                                      "too many freezes wait already");
+        let_next_begin(self);
     }
 }
 
@@ -333,28 +308,24 @@ static void call_reset(struct calls *self, struct connection *connection, json_o
     (void)connection_reply(connection, NULL);
 }
 
+static void call_retire(struct calls *self, struct connection *connection,
+                        json_object *parameters)
+{
+    json_object *reply = json_object_new_object();
+    bool held = conductor_cycle(self->conductor)->state != CYCLE_IDLE;
+
+    (void)parameters;
+    (void)json_object_object_add(reply, "held", json_object_new_boolean(held));
+    (void)connection_reply(connection, reply);
+    self->retiring = true;
+    on_settled(self);
+}
+
 static void call_status(struct calls *self, struct connection *connection,
                         json_object *parameters)
 {
-    const struct cycle *cycle = conductor_cycle(self->conductor);
-    json_object *status = about_cycle(self);
-    uint64_t retry_in = sub_usec(cycle->retry_at, now_usec());
-
     (void)parameters;
-    add_text(status, "state", name_of_state(cycle->state));
-    if (conductor_held_since(self->conductor) != 0) {
-        add_usec(status, "since", conductor_held_since(self->conductor));
-    }
-    if (cycle->hold_deadline != 0) {
-        add_usec(status, "hold_until_monotonic", cycle->hold_deadline);
-    }
-    add_text(status, "last_failure", conductor_last_failure(self->conductor));
-    if (retry_in != 0) {
-        add_usec(status, "retry_in_usec", retry_in);
-    }
-    add_usec(status, "protocol", WIRE_PROTOCOL);
-    add_text(status, "version", PACKAGE_VERSION);
-    (void)connection_reply(connection, status);
+    (void)connection_reply(connection, reply_status(self->conductor));
 }
 
 static const struct {
@@ -363,7 +334,7 @@ static const struct {
 } methods[] = {
     {"Prepare", call_prepare}, {"Freeze", call_freeze},   {"Commit", call_commit},
     {"Thaw", call_thaw},       {"Release", call_release}, {"Reset", call_reset},
-    {"Status", call_status},
+    {"Retire", call_retire},   {"Status", call_status},
 };
 
 static void on_call(void *data, struct connection *connection, const char *method,

@@ -6,7 +6,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <sys/random.h>
 #include <systemd/sd-daemon.h>
 
 #include "log.h"
@@ -18,7 +17,6 @@
 #include "util.h"
 #include "wire.h"
 
-#define ID_BYTES 16U
 #define JOURNAL_RETRY (100 * USEC_PER_MSEC)
 
 struct conductor {
@@ -31,7 +29,6 @@ struct conductor {
     sd_event_source *timer;
     struct cycle cycle;
     struct roster roster;
-    char id[2 * ID_BYTES + 1];
     uint64_t held_since;
     char *ended_why;            /* RELEASED: what the administrator said; RESTARTED:
                                  * what the marker says */
@@ -115,7 +112,7 @@ static void holds_ended(struct conductor *self)
         }
     }
     log_say(self->log, LOG_ERR, NULL, "all holds are ended early: %s", why);
-    (void)roster_write_marker(&self->roster, self->options->runtime_dir, self->id, why);
+    (void)roster_write_marker(&self->roster, self->options->runtime_dir, why);
 }
 
 static void begin_sync(struct conductor *self)
@@ -136,17 +133,22 @@ static void keep_failure(struct conductor *self)
 {
     char *reason = conductor_reason(self);
 
-    log_say(self->log, LOG_ERR, NULL, "the freeze failed: %s", reason != NULL ? reason : "out of memory");
+    log_say(self->log, LOG_ERR, NULL, "the freeze failed: %s",
+            reason != NULL ? reason : strerror(ENOMEM));
+    if (self->cycle.plan.rehearsal) {
+        free(reason);
+        return;
+    }
     free(self->last_failure);
     self->last_failure = reason;
 }
 
 static void answer(struct conductor *self, enum cycle_action_type type)
 {
-    if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
-        log_say(self->log, LOG_INFO, NULL, "all that is required holds, of %zu configured",
-                self->roster.n);
+    if (type == CYCLE_ACTION_ANSWER_FROZEN) {
         self->held_since = wall_usec();
+    } else if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
+        log_say(self->log, LOG_INFO, NULL, "held: what is required of %zu", self->roster.n);
         free(self->last_failure);
         self->last_failure = NULL;
     } else if (type == CYCLE_ACTION_ANSWER_THAWED) {
@@ -191,7 +193,7 @@ static bool carry_out(struct conductor *self, const struct cycle_action *action)
         }
         return true;
     case CYCLE_ACTION_MARK: {
-        int r = roster_write_marker(&self->roster, self->options->runtime_dir, self->id, NULL);
+        int r = roster_write_marker(&self->roster, self->options->runtime_dir, NULL);
 
         if (r < 0) {
             warn(self, "cannot write the marker into '%s': %s", self->options->runtime_dir,
@@ -226,7 +228,7 @@ static bool carry_out(struct conductor *self, const struct cycle_action *action)
 static void notify(const struct conductor *self)
 {
     if (self->cycle.state == CYCLE_HELD && self->cycle.hold_deadline != 0) {
-        (void)sd_notifyf(0, "STATUS=Cycle %s holds %zu apps, %" PRIu64 " s at most", self->id,
+        (void)sd_notifyf(0, "STATUS=Cycle %s holds %zu apps, %" PRIu64 " s at most", self->roster.id,
                          self->roster.n, self->cycle.plan.settings.hold_timeout / USEC_PER_SEC);
     } else {
         (void)sd_notifyf(0, "STATUS=%s", name_of_state(self->cycle.state));
@@ -247,6 +249,9 @@ static void step(struct conductor *self, const struct cycle_event *event)
     cycle_event(&self->cycle, event, now_usec(), &actions);
     if (may_be_frozen(self)) {
         log_set_frozen(self->log, true);
+    }
+    if (before == CYCLE_HELD && self->cycle.cause == CYCLE_CAUSE_SUPERSEDED) {
+        log_say(self->log, LOG_WARNING, NULL, "ended: %s", name_of_cause(self->cycle.cause));
     }
     for (size_t i = 0; i < actions.n; i++) {
         if (!carry_out(self, &actions.list[i])) {
@@ -360,7 +365,7 @@ static void look_for_marker(struct conductor *self)
     if (r == 0) {
         return;
     }
-    (void)snprintf(self->id, sizeof(self->id), "%s", r > 0 && cycle != NULL ? cycle : "");
+    (void)snprintf(self->roster.id, sizeof(self->roster.id), "%s", r > 0 && cycle != NULL ? cycle : "");
     self->ended_why = reason;
     log_say(self->log, LOG_WARNING, NULL,
         "an earlier daemon ended while it held: the next thaw will say so");
@@ -383,6 +388,7 @@ int conductor_new(sd_event *event, const struct conductor_options *options,
         free(self);
         return r;
     }
+    log_set_cycle(self->log, self->roster.id);
     r = workers_new(event, &options->paths, &worker_handlers, self, &self->workers);
     if (r >= 0) {
         r = sync_new(event, on_synced, self, &self->sync);
@@ -414,19 +420,8 @@ struct conductor *conductor_free(struct conductor *self)
     return NULL;
 }
 
-static void new_id(struct conductor *self)
-{
-    unsigned char bytes[ID_BYTES] = {0};
-
-    (void)getrandom(bytes, sizeof(bytes), 0);
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        (void)snprintf(self->id + 2 * i, 3, "%02x", bytes[i]);
-    }
-    log_set_cycle(self->log, self->id);
-}
-
 int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_t undo_deadline,
-                      char **ret_error)
+                      bool rehearsal, char **ret_error)
 {
     const char *config_dir = self->options->paths.config_dir;
     uint64_t stamp = stamp_of_config(config_dir);
@@ -436,7 +431,6 @@ int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_
     assert(self->cycle.state == CYCLE_IDLE);
     free(self->ended_why);
     self->ended_why = NULL;
-    new_id(self);
     r = roster_load(&self->roster, config_dir, &plan, ret_error);
     if (r < 0) {
         return r;
@@ -446,6 +440,7 @@ int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_
     }
     plan.config_changed = stamp != self->stamp;
     self->stamp = stamp;
+    plan.rehearsal = rehearsal;
     plan.forward_deadline = forward_deadline;
     plan.undo_deadline = undo_deadline;
     conductor_event(self, &(struct cycle_event){.type = CYCLE_EVENT_PREPARE, .plan = &plan});
@@ -471,7 +466,7 @@ const struct cycle *conductor_cycle(const struct conductor *self)
 
 const char *conductor_id(const struct conductor *self)
 {
-    return self->id;
+    return self->roster.id;
 }
 
 uint64_t conductor_held_since(const struct conductor *self)

@@ -40,7 +40,7 @@ struct conductor *conductor_free(struct conductor *conductor);
 /* Reads the configuration and begins a cycle: CYCLE_EVENT_PREPARE. -errno when it
  * cannot be read, with one line in *ret_error (to be freed). */
 int conductor_prepare(struct conductor *conductor, uint64_t forward_deadline,
-                      uint64_t undo_deadline, char **ret_error);
+                      uint64_t undo_deadline, bool rehearsal, char **ret_error);
 /* Any other event from a connection. */
 void conductor_event(struct conductor *conductor, const struct cycle_event *event);
 /* CYCLE_EVENT_RELEASE; @reason may be NULL. */
@@ -49,7 +49,7 @@ void conductor_release(struct conductor *conductor, const char *reason);
 const struct cycle *conductor_cycle(const struct conductor *conductor);
 /* The cycle's id, "" before the first one. */
 const char *conductor_id(const struct conductor *conductor);
-/* Microseconds since the epoch when the cycle committed, or 0. */
+/* Microseconds since the epoch when the last app took its hold, or 0. */
 uint64_t conductor_held_since(const struct conductor *conductor);
 /* New arrays: of the type App, and of strings. */
 json_object *conductor_apps(const struct conductor *conductor);

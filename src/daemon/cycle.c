@@ -52,7 +52,8 @@ static void undo(struct cycle *cycle, enum cycle_cause cause, uint64_t now,
     cycle->state = CYCLE_UNDOING;
     cycle->cause = cause;
     cycle->optional_deadline = 0;
-    if (asked && cause != CYCLE_CAUSE_SUPERSEDED && cycle->plan.settings.retry_after > 0) {
+    if (asked && cause != CYCLE_CAUSE_SUPERSEDED && !cycle->plan.rehearsal &&
+        cycle->plan.settings.retry_after > 0) {
         cycle->retry_at = now + cycle->plan.settings.retry_after;
     }
     if (cycle->sync_deadline != 0) {
@@ -145,7 +146,9 @@ static void begin_freeze(struct cycle *cycle, uint64_t now, struct cycle_actions
 
     cycle->state = CYCLE_FREEZING;
     cycle->hold_deadline = now + cycle->plan.settings.hold_timeout;
-    cycle_act(actions, CYCLE_ACTION_MARK, 0);
+    if (!cycle->plan.rehearsal) {
+        cycle_act(actions, CYCLE_ACTION_MARK, 0);
+    }
     for (unsigned i = 0; i < cycle->plan.n_apps; i++) {
         if (cycle->apps[i].state == CYCLE_APP_READY) {
             cycle_app_enter(cycle, i, CYCLE_APP_FREEZING, deadline);
@@ -224,11 +227,16 @@ static void prepare(struct cycle *cycle, const struct cycle_plan *plan, uint64_t
     uint64_t left = plan->forward_deadline > now ? plan->forward_deadline - now : 0;
 
     assert(plan->n_apps <= CYCLE_APPS_MAX);
-    if (cycle->retry_at > now && !plan->config_changed) {
+    if (cycle->retry_at > now && !plan->config_changed && !plan->rehearsal) {
         cycle_act(actions, CYCLE_ACTION_REFUSE_RETRY, 0);
         return;
     }
-    *cycle = (struct cycle){.state = CYCLE_PREPARING, .plan = *plan, .owner = true};
+    *cycle = (struct cycle){
+        .state = CYCLE_PREPARING,
+        .plan = *plan,
+        .retry_at = plan->rehearsal ? cycle->retry_at : 0,
+        .owner = true,
+    };
     if (plan->settings.sync) {
         begin_sync(cycle, now, actions);
     }
@@ -433,7 +441,7 @@ void cycle_event(struct cycle *cycle, const struct cycle_event *event, uint64_t 
         }
         return;
     case CYCLE_EVENT_COMMIT:
-        if (cycle->state == CYCLE_FROZEN) {
+        if (cycle->state == CYCLE_FROZEN && !cycle->plan.rehearsal) {
             commit(cycle, ret_actions);
         } else {
             misplaced_call(cycle, ret_actions);
@@ -452,8 +460,8 @@ void cycle_event(struct cycle *cycle, const struct cycle_event *event, uint64_t 
         release(cycle, CYCLE_CAUSE_RELEASED, now, ret_actions);
         return;
     case CYCLE_EVENT_SUPERSEDE:
-        if (cycle->state == CYCLE_HELD) {
-            cycle->owner = false;
+        if (cycle->state == CYCLE_HELD ||
+            (cycle_uncommitted(cycle) && cycle->plan.rehearsal)) {
             undo(cycle, CYCLE_CAUSE_SUPERSEDED, now, ret_actions);
         }
         return;

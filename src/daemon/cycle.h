@@ -94,7 +94,7 @@ enum cycle_event_type {
     CYCLE_EVENT_THAW,
     CYCLE_EVENT_THAWER_GONE,
     CYCLE_EVENT_RELEASE,
-    CYCLE_EVENT_SUPERSEDE,      /* a Prepare waits while this cycle is HELD */
+    CYCLE_EVENT_SUPERSEDE,      /* a Prepare waits: ends what is HELD, and a rehearsal */
     CYCLE_EVENT_RESET,
     /* from a worker */
     CYCLE_EVENT_APP_OK,         /* the phase that was asked for succeeded */
@@ -127,6 +127,7 @@ struct cycle_plan {
     uint64_t undo_deadline;
     struct cycle_settings settings;
     bool config_changed;        /* since the Prepare before it: ends retry-after */
+    bool rehearsal;             /* never commits, leaves no marker, knows no retry-after */
 };
 
 struct cycle_event {

@@ -45,6 +45,7 @@ int log_new(sd_event *event, struct journal *journal, struct log **ret_log)
         return -ENOMEM;
     }
     log->journal = journal;
+    log->cycle = "";
     r = sd_event_add_time(event, &log->timer, CLOCK_MONOTONIC, UINT64_MAX, 1, on_time, log);
     if (r < 0) {
         free(log);
@@ -79,7 +80,7 @@ void log_say(struct log *log, int priority, const struct member *member, const c
     char text[2 * WIRE_TEXT_MAX];
     va_list arguments;
     const struct journal_field fields[] = {
-        {"QUIESCED_CYCLE", log->cycle},
+        {"QUIESCED_CYCLE", log->cycle[0] != '\0' ? log->cycle : NULL},
         {"QUIESCED_APP", member != NULL ? member->app->name : NULL},
         {"QUIESCED_PHASE", member != NULL ? member->phase : NULL},
         {NULL, NULL},

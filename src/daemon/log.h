@@ -15,7 +15,8 @@ struct log;
 int log_new(sd_event *event, struct journal *journal, struct log **ret_log);
 struct log *log_free(struct log *log);
 
-/* The id of the cycle that is spoken of from now on; stays the caller's. */
+/* The id of the cycle that is spoken of, "" for none; stays the caller's, who may write
+ * another one into it. */
 void log_set_cycle(struct log *log, const char *id);
 /* While a file system may be frozen nothing is written that could wait for one. */
 void log_set_frozen(struct log *log, bool frozen);

@@ -14,6 +14,7 @@ struct queue_entry {
     struct connection *connection;
     uint64_t forward_deadline;
     uint64_t undo_deadline;
+    bool rehearsal;
 };
 
 /* @late is called from the event loop for one that has waited until its forward

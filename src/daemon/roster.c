@@ -4,6 +4,7 @@
 #include "roster.h"
 
 #include <stdbool.h>
+#include <sys/random.h>
 
 #include "marker.h"
 #include "settings.h"
@@ -54,6 +55,16 @@ static int enlist(struct roster *roster, struct cycle_plan *plan)
     return 0;
 }
 
+static void new_id(struct roster *roster)
+{
+    unsigned char bytes[ROSTER_ID_BYTES] = {0};
+
+    (void)getrandom(bytes, sizeof(bytes), 0);
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        (void)snprintf(roster->id + 2 * i, 3, "%02x", bytes[i]);
+    }
+}
+
 int roster_load(struct roster *roster, const char *config_dir, struct cycle_plan *ret_plan,
                 char **ret_error)
 {
@@ -63,6 +74,7 @@ int roster_load(struct roster *roster, const char *config_dir, struct cycle_plan
     int r;
 
     roster_clear(roster);
+    new_id(roster);
     r = settings_load(config_dir, &settings, ret_error);
     if (r == 0) {
         r = apps_load(config_dir, &roster->apps, ret_error);
@@ -136,7 +148,7 @@ char *roster_reason(const struct roster *roster, const struct cycle *cycle)
     return text;
 }
 
-int roster_write_marker(const struct roster *roster, const char *runtime_dir, const char *cycle,
+int roster_write_marker(const struct roster *roster, const char *runtime_dir,
                         const char *reason)
 {
     const char *names[CYCLE_APPS_MAX];
@@ -144,5 +156,5 @@ int roster_write_marker(const struct roster *roster, const char *runtime_dir, co
     for (size_t i = 0; i < roster->n; i++) {
         names[i] = roster->members[i].app->name;
     }
-    return marker_write(runtime_dir, cycle, names, roster->n, reason);
+    return marker_write(runtime_dir, roster->id, names, roster->n, reason);
 }

@@ -9,7 +9,10 @@
 #include "cycle.h"
 #include "member.h"
 
+#define ROSTER_ID_BYTES 16U
+
 struct roster {
+    char id[2 * ROSTER_ID_BYTES + 1];   /* the cycle's, "" before the first one */
     struct apps apps;
     struct member members[CYCLE_APPS_MAX];
     size_t n;
@@ -17,8 +20,8 @@ struct roster {
 };
 
 /*
- * Reads the configuration into @roster, in place of what it held, and makes a plan of
- * it whose deadlines are the caller's to fill in. 0, or -errno with one line in
+ * Reads the configuration into @roster, in place of what it held, with a new id, and
+ * makes a plan of it whose deadlines are the caller's to fill in. 0, or -errno with one line in
  * *ret_error (to be freed): an app whose file is wrong is an error too.
  */
 int roster_load(struct roster *roster, const char *config_dir, struct cycle_plan *ret_plan,
@@ -32,7 +35,7 @@ json_object *roster_warnings(const struct roster *roster);
  * when there is none. To be freed. */
 char *roster_reason(const struct roster *roster, const struct cycle *cycle);
 /* 0 or -errno */
-int roster_write_marker(const struct roster *roster, const char *runtime_dir, const char *cycle,
+int roster_write_marker(const struct roster *roster, const char *runtime_dir,
                         const char *reason);
 
 #endif

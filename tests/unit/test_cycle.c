@@ -22,6 +22,7 @@
 /*
  * A way through the cycle, one word an event; a digit is an app's.
  *   P:ro  Prepare with a required and an optional app    s   the sync is done
+ *   P+: Pr:  after the configuration changed; as a rehearsal
  *   F Fs  Freeze, the latter after scripts               C   Commit
  *   o f k l a g  the app is ok, failed, skipped, lost, aborted, gone
  *   T x   Thaw, and its connection ends                  X   the owner's ends
@@ -154,6 +155,18 @@ static const struct {
     /* an answer that crossed our abort says nothing */
     {"P:rr s o0 o1 F f1 o0", CYCLE_UNDOING, ""},
 
+    /* a rehearsal: no marker, no Commit, and a freeze goes before it */
+    {"Pr:r s o0 F", CYCLE_FREEZING, "freeze0"},
+    {"Pr:r s o0 F o0 o0", CYCLE_FROZEN, "frozen"},
+    {"Pr:r s o0 F o0 o0 C", CYCLE_FROZEN, "refuse"},
+    {"Pr:r s o0 F o0 o0 X", CYCLE_UNDOING, "abort0 failing"},
+    {"Pr:r s o0 F o0 o0 U", CYCLE_UNDOING, "abort0"},
+    {"Pr:r s o0 F o0 o0 U a0", CYCLE_FAILED, "dismiss0 unmark"},
+    {"Pr:r s o0 F o0 o0 U a0 X P:r", CYCLE_PREPARING, "sync prepare0"},
+    {"Pr:r s o0 F f0 a0 P:r", CYCLE_PREPARING, "sync prepare0"},
+    {"P:r s o0 F f0 a0 Pr:r", CYCLE_PREPARING, "sync prepare0"},
+    {"P:r s o0 F f0 a0 Pr:r s f0 a0 P:r", CYCLE_IDLE, "retry"},
+
     /* retry-after */
     {"P:r s o0 F f0 a0 P:r", CYCLE_IDLE, "retry"},
     {"P:r s o0 F f0 a0 E P:r", CYCLE_PREPARING, "sync prepare0"},
@@ -265,6 +278,7 @@ static void go(struct cycle *cycle, const char *word, uint64_t *now, struct cycl
     if (event.type == CYCLE_EVENT_PREPARE) {
         plan = plan_of(strchr(word, ':') + 1, *now);
         plan.config_changed = word[1] == '+';
+        plan.rehearsal = word[1] == 'r';
         event.plan = &plan;
     } else if (event.type == CYCLE_EVENT_FREEZE) {
         event.sync = word[1] == 's';

@@ -21,8 +21,8 @@
 #include "names.h"
 
 #define N_APPS 2U
-#define NOW UINT64_C(100000000)
 #define SECOND UINT64_C(1000000)
+#define NOW (100 * SECOND)
 #define SILENCE_STEPS 24        /* deadlines until everything has ended, with room */
 
 enum call {
@@ -62,7 +62,7 @@ struct explorer {
     size_t n_queue;
     size_t head;
     size_t n_transitions;
-    uint64_t required;
+    struct cycle_plan plan;
 };
 
 static uint64_t relative(uint64_t deadline)
@@ -90,9 +90,9 @@ static void put_time(struct key *key, size_t *n, uint64_t deadline)
 static void make_key(const struct node *node, struct key *ret_key)
 {
     const struct cycle *cycle = &node->cycle;
-    const unsigned char flags[] = {1, (unsigned char)cycle->state, (unsigned char)cycle->cause,
-                                   cycle->owner, cycle->owner_waits, cycle->thawer,
-                                   (unsigned char)cycle->plan.n_apps};
+    const unsigned char flags[] = {
+        1, (unsigned char)cycle->state, (unsigned char)cycle->cause, cycle->owner,
+        cycle->owner_waits, cycle->thawer, (unsigned char)cycle->plan.n_apps};
     size_t n = 0;
 
     memset(ret_key, 0, sizeof(*ret_key));
@@ -150,16 +150,11 @@ static void add(struct explorer *explorer, const struct node *node)
     explorer->queue[explorer->n_queue++] = *node;
 }
 
-static bool required(const struct explorer *explorer, unsigned app)
-{
-    return (explorer->required >> app & 1) != 0;
-}
-
 /* I1: what Commit promises. */
 static void check_commit(const struct explorer *explorer, const struct witness *witness)
 {
     for (unsigned i = 0; i < N_APPS; i++) {
-        if (required(explorer, i) && !witness->skipped[i]) {
+        if ((explorer->plan.required >> i & 1) != 0 && !witness->skipped[i]) {
             assert_true(witness->holds[i]);
             assert_true(witness->checked[i]);
         }
@@ -173,7 +168,8 @@ static void check_verdict(const struct explorer *explorer, const struct node *no
     bool consistent = node->witness.committed;
 
     for (unsigned i = 0; i < N_APPS; i++) {
-        if (required(explorer, i) && !node->witness.skipped[i] && node->witness.broken[i]) {
+        if ((explorer->plan.required >> i & 1) != 0 && !node->witness.skipped[i] &&
+            node->witness.broken[i]) {
             consistent = false;
         }
     }
@@ -206,7 +202,7 @@ static void watch_action(const struct explorer *explorer, struct node *node,
 
     switch (action->type) {
     case CYCLE_ACTION_FREEZE_APP:
-        assert_true(witness->marker);
+        assert_true(witness->marker != explorer->plan.rehearsal);
         witness->asked[action->app] = true;
         return;
     case CYCLE_ACTION_THAW_APP:
@@ -248,6 +244,7 @@ static void watch_action(const struct explorer *explorer, struct node *node,
         return;
     case CYCLE_ACTION_ANSWER_COMMITTED:
         answer_owner(witness, CALL_COMMIT);
+        assert_false(explorer->plan.rehearsal);
         check_commit(explorer, witness);
         witness->committed = true;
         witness->connected = false;
@@ -333,7 +330,7 @@ static bool possible(const struct node *node, const struct cycle_event *event)
     case CYCLE_EVENT_APP_FAILED:
         return waits;
     case CYCLE_EVENT_APP_SKIPPED:
-        return lives && app->state == CYCLE_APP_PREPARING;
+        return app->state == CYCLE_APP_PREPARING && lives;
     case CYCLE_EVENT_APP_LOST:
         return lives && witness->holds[event->app];
     case CYCLE_EVENT_APP_ABORTED:
@@ -351,9 +348,9 @@ static bool possible(const struct node *node, const struct cycle_event *event)
         return true;
     case CYCLE_EVENT_MARKER_FOUND:      /* at the start alone */
     case CYCLE_EVENT_MARKER_FAILED:
-        return false;
+        break;
     }
-    abort();
+    return false;
 }
 
 static void make_call(struct witness *witness, enum cycle_event_type type)
@@ -379,12 +376,9 @@ static uint64_t step(struct explorer *explorer, struct node *node,
                      const struct cycle_event *event)
 {
     struct cycle_actions actions;
-    uint64_t now = NOW;
+    uint64_t now = event->type == CYCLE_EVENT_TIME ? cycle_next_deadline(&node->cycle) : NOW;
 
-    if (event->type == CYCLE_EVENT_TIME) {
-        now = cycle_next_deadline(&node->cycle);
-        now = now > NOW ? now : NOW;
-    }
+    now = now > NOW ? now : NOW;
     make_call(&node->witness, event->type);
     watch_event(node, event);
     cycle_event(&node->cycle, event, now, &actions);
@@ -419,27 +413,20 @@ static void check_silence(struct explorer *explorer, const struct node *from)
     assert_false(cycle_busy(&node.cycle));
 }
 
-static struct cycle_plan plan_of(uint64_t required_apps)
+static void explore(uint64_t required_apps, bool rehearsal)
 {
-    return (struct cycle_plan){
-        .n_apps = N_APPS,
-        .required = required_apps,
-        .forward_deadline = NOW + 15 * SECOND,
-        .undo_deadline = NOW + 20 * SECOND,
-        .settings =
+    struct explorer explorer = {
+        .n_slots = 1U << 19,
+        .plan =
             {
-                .hold_timeout = 120 * SECOND,
-                .hold_attempt = 5 * SECOND,
-                .retry_after = 15 * SECOND,
-                .sync = true,
+                .n_apps = N_APPS,
+                .required = required_apps,
+                .forward_deadline = NOW + 15 * SECOND,
+                .undo_deadline = NOW + 20 * SECOND,
+                .settings = {120 * SECOND, 5 * SECOND, 15 * SECOND, true},
+                .rehearsal = rehearsal,
             },
     };
-}
-
-static void explore(uint64_t required_apps)
-{
-    struct cycle_plan plan = plan_of(required_apps);
-    struct explorer explorer = {.n_slots = 1U << 19, .required = required_apps};
     struct node start = {.cycle = {.state = CYCLE_IDLE}};
 
     explorer.keys = calloc(explorer.n_slots, sizeof(explorer.keys[0]));
@@ -457,7 +444,7 @@ static void explore(uint64_t required_apps)
                 .app = i % N_APPS,
                 .sync = i / N_APPS % 2 != 0,
                 .deadline = NOW + 4 * SECOND,
-                .plan = &plan,
+                .plan = &explorer.plan,
             };
             struct node node = from;
 
@@ -467,8 +454,8 @@ static void explore(uint64_t required_apps)
             }
         }
     }
-    print_message("required %#llx: %zu states, %zu transitions\n",
-                  (unsigned long long)required_apps, explorer.n_queue, explorer.n_transitions);
+    print_message("required %#x%s: %zu states, %zu transitions\n", (unsigned)required_apps,
+                  rehearsal ? ", rehearsal" : "", explorer.n_queue, explorer.n_transitions);
     assert_true(explorer.n_queue > 1000);
     free(explorer.keys);
     free(explorer.queue);
@@ -477,19 +464,25 @@ static void explore(uint64_t required_apps)
 static void test_two_required_apps(void **state)
 {
     (void)state;
-    explore(3);
+    explore(3, false);
 }
 
 static void test_a_required_and_an_optional_app(void **state)
 {
     (void)state;
-    explore(1);
+    explore(1, false);
 }
 
 static void test_two_optional_apps(void **state)
 {
     (void)state;
-    explore(0);
+    explore(0, false);
+}
+
+static void test_a_rehearsal(void **state)
+{
+    (void)state;
+    explore(1, true);
 }
 
 int main(void)
@@ -498,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_two_required_apps),
         cmocka_unit_test(test_a_required_and_an_optional_app),
         cmocka_unit_test(test_two_optional_apps),
+        cmocka_unit_test(test_a_rehearsal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <config.h>
+
+#include "replies.h"
+
+#include <inttypes.h>
+
+#include "names.h"
+#include "util.h"
+#include "wire.h"
+
+static void add_text(json_object *object, const char *key, const char *text)
+{
+    if (text != NULL && text[0] != '\0') {
+        (void)json_object_object_add(object, key, json_object_new_string(text));
+    }
+}
+
+static void add_usec(json_object *object, const char *key, uint64_t usec)
+{
+    (void)json_object_object_add(object, key, json_object_new_int64((int64_t)usec));
+}
+
+/* A member that the interface does not leave out. */
+static void add_reason(json_object *object, const char *reason)
+{
+    (void)json_object_object_add(
+        object, "reason", json_object_new_string(reason != NULL ? reason : strerror(ENOMEM)));
+}
+
+json_object *reply_progress(const struct conductor *conductor)
+{
+    json_object *object = json_object_new_object();
+
+    add_text(object, "cycle", conductor_id(conductor));
+    (void)json_object_object_add(object, "apps", conductor_apps(conductor));
+    (void)json_object_object_add(object, "warnings", conductor_warnings(conductor));
+    return object;
+}
+
+json_object *reply_frozen(const struct conductor *conductor)
+{
+    json_object *object = reply_progress(conductor);
+
+    add_usec(object, "held_since", conductor_held_since(conductor));
+    return object;
+}
+
+json_object *reply_committed(const struct conductor *conductor)
+{
+    json_object *object = json_object_new_object();
+
+    add_usec(object, "hold_until_monotonic", conductor_cycle(conductor)->hold_deadline);
+    return object;
+}
+
+json_object *reply_verdict(const struct conductor *conductor)
+{
+    json_object *object = reply_progress(conductor);
+    bool consistent = cycle_consistent(conductor_cycle(conductor));
+
+    (void)json_object_object_add(object, "consistent", json_object_new_boolean(consistent));
+    if (!consistent) {
+        CLEANUP_FREE char *reason = conductor_reason(conductor);
+
+        add_reason(object, reason);
+    }
+    return object;
+}
+
+json_object *reply_status(const struct conductor *conductor)
+{
+    const struct cycle *cycle = conductor_cycle(conductor);
+    json_object *object = reply_progress(conductor);
+    uint64_t retry_in = sub_usec(cycle->retry_at, now_usec());
+
+    add_text(object, "state", name_of_state(cycle->state));
+    if (conductor_held_since(conductor) != 0) {
+        add_usec(object, "since", conductor_held_since(conductor));
+    }
+    if (cycle->hold_deadline != 0) {
+        add_usec(object, "hold_until_monotonic", cycle->hold_deadline);
+    }
+    add_text(object, "last_failure", conductor_last_failure(conductor));
+    if (retry_in != 0) {
+        add_usec(object, "retry_in_usec", retry_in);
+    }
+    add_usec(object, "protocol", WIRE_PROTOCOL);
+    add_text(object, "version", PACKAGE_VERSION);
+    return object;
+}
+
+json_object *reply_failed(const struct conductor *conductor)
+{
+    json_object *object = reply_progress(conductor);
+    CLEANUP_FREE char *reason = conductor_reason(conductor);
+
+    add_reason(object, reason);
+    return object;
+}
+
+json_object *reply_not_begun(const char *reason)
+{
+    json_object *object = json_object_new_object();
+
+    add_reason(object, reason);
+    (void)json_object_object_add(object, "apps", json_object_new_array());
+    return object;
+}
+
+json_object *reply_retry_later(const struct conductor *conductor)
+{
+    json_object *object = json_object_new_object();
+
+    add_reason(object, conductor_last_failure(conductor));
+    add_usec(object, "retry_in_usec",
+             sub_usec(conductor_cycle(conductor)->retry_at, now_usec()));
+    return object;
+}
+
+json_object *reply_other_protocol(uint64_t protocol)
+{
+    json_object *object = json_object_new_object();
+    char reason[128];
+
+    (void)snprintf(reason, sizeof(reason),
+                   "the daemon speaks protocol %d, the caller %" PRIu64
+                   ": restart quiesced.service",
+                   WIRE_PROTOCOL, protocol);
+    add_reason(object, reason);
+    add_usec(object, "protocol", WIRE_PROTOCOL);
+    return object;
+}
