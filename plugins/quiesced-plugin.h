@@ -84,7 +84,21 @@ struct quiesced_host {
      * wanted any more. A callback that waits polls it beside its own, and then
      * returns -ECANCELED without calling error(). Only to be polled. */
     int (*cancel_fd)(const struct quiesced_host *host);
+
+    /*
+     * Opens a file that the administrator has named for reading, to be closed by the
+     * caller, and only if nobody but root and the worker's user could have written it.
+     * @path is absolute. With QUIESCED_OPEN_SECRET others may not be able to read it
+     * either, and a @path without any slash is a credential of the service: a file
+     * in $CREDENTIALS_DIRECTORY. 0, or -errno after host->error().
+     *
+     * Appended after the first plugins: NULL or beyond @size in an older worker.
+     */
+    int (*open_trusted)(const struct quiesced_host *host, const char *path, uint32_t flags,
+                        int *ret_fd);
+    /* New services are appended here. */
 };
+#define QUIESCED_OPEN_SECRET (1u << 0)
 
 /* One key of the plugin's section. The array ends with a NULL @key. */
 struct quiesced_option {

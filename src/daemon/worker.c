@@ -4,6 +4,7 @@
 #include "worker.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
@@ -151,6 +152,19 @@ static int on_dismiss_timeout(sd_event_source *source, uint64_t usec, void *data
     return 0;
 }
 
+/* "CREDENTIALS_DIRECTORY=..." as the service manager has set it for us, or NULL */
+static char *credentials_variable(char buffer[static PATH_MAX])
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    int n;
+
+    if (directory == NULL) {
+        return NULL;
+    }
+    n = snprintf(buffer, PATH_MAX, "CREDENTIALS_DIRECTORY=%s", directory);
+    return n > 0 && n < PATH_MAX ? buffer : NULL;
+}
+
 static int spawn(struct worker *worker, int socket)
 {
     const struct worker_paths *paths = worker->all->paths;
@@ -165,8 +179,9 @@ static int spawn(struct worker *worker, int socket)
                           (char *)"--plugin-dir",
                           (char *)paths->plugin_dir,
                           NULL};
+    char credentials[PATH_MAX];
     char *const environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                                 (char *)"LANG=C.UTF-8", NULL};
+                                 (char *)"LANG=C.UTF-8", credentials_variable(credentials), NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "trust.h"
 #include "util.h"
 #include "wire.h"
 
@@ -177,6 +178,61 @@ static int host_cancel_fd(const struct quiesced_host *api)
     return host_of(api)->fd;
 }
 
+/* A file name alone is a credential that systemd has laid down for the service. */
+static int path_complete(const struct quiesced_host *api, const char *path, uint32_t flags,
+                         char **ret_path)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char *complete;
+
+    if ((flags & QUIESCED_OPEN_SECRET) == 0 || strchr(path, '/') != NULL || path[0] == '\0' ||
+        strcmp(path, ".") == 0 || strcmp(path, "..") == 0) {
+        complete = strdup(path);
+    } else if (directory == NULL || directory[0] == '\0') {
+        host_error(api,
+                   "'%s' is no absolute path, and the service has no credentials: it takes "
+                   "LoadCredential=%s:FILE in a drop-in for quiesced.service",
+                   path, path);
+        return -ENOENT;
+    } else if (asprintf(&complete, "%s/%s", directory, path) < 0) {
+        complete = NULL;
+    }
+    if (complete == NULL) {
+        host_error(api, "%s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    *ret_path = complete;
+    return 0;
+}
+
+static int host_open_trusted(const struct quiesced_host *api, const char *path, uint32_t flags,
+                             int *ret_fd)
+{
+    CLEANUP_FREE char *complete = NULL;
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    int r;
+
+    r = path_complete(api, path, flags, &complete);
+    if (r < 0) {
+        return r;
+    }
+    r = trust_open(complete, TRUST_FILE, &fd, &st, &why);
+    if (r < 0) {
+        host_error(api, "%s", why != NULL ? why : strerror(-r));
+        return r;
+    }
+    if ((flags & QUIESCED_OPEN_SECRET) != 0 && (st.st_mode & S_IROTH) != 0) {
+        host_error(api, "'%s' holds a secret and can be read by others: chmod o= '%s'", complete,
+                   complete);
+        return -EPERM;
+    }
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}
+
 int host_init(struct host *host, const char *app, int fd)
 {
     *host = (struct host){
@@ -191,6 +247,7 @@ int host_init(struct host *host, const char *app, int fd)
             .coordinate = host_coordinate,
             .left_ms = host_left_ms,
             .cancel_fd = host_cancel_fd,
+            .open_trusted = host_open_trusted,
         },
         .fd = fd,
         .coordinates = json_object_new_object(),

@@ -198,6 +198,67 @@ static void test_left_ms(void **state)
     assert_int_equal(bench->api->left_ms(bench->api, 0), 0);
 }
 
+/* What open_trusted() makes of @path: 0, and the file's first bytes are "text". */
+static int opens(struct bench *bench, const char *path, uint32_t flags)
+{
+    char text[5] = "";
+    int fd = -1;
+    int r;
+
+    host_error_forget(&bench->host);
+    r = bench->api->open_trusted(bench->api, path, flags, &fd);
+    if (r == 0) {
+        assert_int_equal(read(fd, text, 4), 4);
+        assert_string_equal(text, "text");
+        assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+        (void)close(fd);
+    } else {
+        assert_int_equal(fd, -1);
+        assert_non_null(bench->host.error);
+    }
+    return r;
+}
+
+static void test_trusted_files_are_opened(void **state)
+{
+    struct bench *bench = *state;
+    char *dir = files_new();
+    char *path = files_path(dir, "file");
+
+    files_write(dir, "file", "text");
+    assert_int_equal(opens(bench, path, 0), 0);
+    assert_int_equal(opens(bench, path, QUIESCED_OPEN_SECRET), -EPERM);
+    assert_non_null(strstr(bench->host.error, "can be read by others"));
+    files_mode(dir, "file", 0640);
+    assert_int_equal(opens(bench, path, QUIESCED_OPEN_SECRET), 0);
+    files_mode(dir, "file", 0660);
+    assert_int_equal(opens(bench, path, 0), -EPERM);
+    assert_non_null(strstr(bench->host.error, "writable by its group"));
+    assert_int_equal(opens(bench, "file", 0), -EINVAL);
+    files_remove(dir);
+    free(path);
+    free(dir);
+}
+
+static void test_a_bare_name_is_a_credential(void **state)
+{
+    struct bench *bench = *state;
+    char *dir = files_new();
+
+    files_write(dir, "file", "text");
+    files_mode(dir, "file", 0440);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    assert_int_equal(opens(bench, "file", QUIESCED_OPEN_SECRET), -ENOENT);
+    assert_non_null(strstr(bench->host.error, "LoadCredential=file:"));
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", dir, 1), 0);
+    assert_int_equal(opens(bench, "file", QUIESCED_OPEN_SECRET), 0);
+    assert_int_equal(opens(bench, "other", QUIESCED_OPEN_SECRET), -ENOENT);
+    assert_int_equal(opens(bench, "..", QUIESCED_OPEN_SECRET), -EINVAL);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    files_remove(dir);
+    free(dir);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -214,6 +275,8 @@ int main(void)
         TEST(test_long_value_is_left_out),
         TEST(test_coordinates_fit_into_a_packet),
         TEST(test_left_ms),
+        TEST(test_trusted_files_are_opened),
+        TEST(test_a_bare_name_is_a_credential),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
