@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What tools/demo runs once everything is built."""
 
+import argparse
 import os
 import platform
 import re
@@ -18,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integrat
 from harness import mariadb, namespace  # noqa: E402
 from harness.experiment import Experiment  # noqa: E402
 
-ROWS = 2000                     # that each client writes before the snapshot
 COLUMNS = (26, 27, 27)
 
 
@@ -56,10 +56,10 @@ class Stage:
         say(f"  {time.monotonic() - self._begin:5.2f} s  {text}")
 
 
-def run_stage(title, directory, template, with_hook):
+def run_stage(title, directory, template, with_hook, rows):
     stage = Stage(title)
     directory.mkdir()
-    with Experiment(directory, template, with_hook, rows=ROWS) as experiment:
+    with Experiment(directory, template, with_hook, rows) as experiment:
         outcome = experiment.run(stage.tell)
     say()
     return outcome
@@ -146,6 +146,10 @@ def show_record(outcome):
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--rows", type=int, default=2000, metavar="N",
+                        help="that each client writes before the snapshot")
+    rows = parser.parse_args().rows
     begin = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
@@ -159,9 +163,10 @@ def main():
     directory.chmod(0o755)
     try:
         template = mariadb.template(directory / "template")
-        without = run_stage("1  qemu-ga without any hook", directory / "1", template, False)
+        without = run_stage("1  qemu-ga without any hook", directory / "1", template,
+                            with_hook=False, rows=rows)
         with_hook = run_stage("2  qemu-ga -F, with fsfreeze-hook and quiesced",
-                              directory / "2", template, True)
+                              directory / "2", template, with_hook=True, rows=rows)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     show(without, with_hook)

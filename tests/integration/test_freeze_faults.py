@@ -119,8 +119,8 @@ def test_hook_killed_while_apps_freeze(running, server):
 
 
 def test_hook_killed_between_freeze_and_commit(running, server, new_filesystem):
-    """A frozen log directory keeps the hook there for a while."""
-    disk = new_filesystem("log-disk", 16)
+    """A frozen state directory keeps the hook there for a while."""
+    disk = new_filesystem("state-disk", 16)
     running.hook.environment["QUIESCED_STATE_DIR"] = str(disk.mountpoint / "state")
     (disk.mountpoint / "state").mkdir()
     disk.freeze()
