@@ -298,6 +298,7 @@ static int quiescer_freeze(void *instance, uint64_t deadline, uint64_t hold_dead
     if (r < 0) {
         return r;
     }
+    self->host->log(self->host, QUIESCED_DEBUG, "the lock was granted");
     r = read_under_hold(self, deadline_before(deadline, UNLOCK_MS));
     if (r < 0) {
         lock_drop(&self->lock, deadline);
@@ -363,8 +364,9 @@ static void let_go(struct quiescer *self, uint64_t deadline)
 {
     uint64_t until = deadline_before(deadline, CLOSE_MS);
 
-    if (client_is_open(self->lock.session) && !client_is_busy(self->lock.session)) {
-        (void)client_query(self->lock.session, "UNLOCK TABLES", CLIENT_FIRM, until, NULL);
+    if (client_is_open(self->lock.session) && !client_is_busy(self->lock.session) &&
+        client_query(self->lock.session, "UNLOCK TABLES", CLIENT_FIRM, until, NULL) == 0) {
+        self->host->log(self->host, QUIESCED_DEBUG, "the lock was released");
     }
     lock_drop(&self->lock, deadline);
     client_close(self->lock.control);
