@@ -4,9 +4,10 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "child.h"
@@ -14,109 +15,146 @@
 #include "util.h"
 
 #define READ_SIZE (16U * 1024)
-#define READS_AFTER_END 64              /* a background child may print without end */
+#define READS_AFTER_END 64 /* a background child may print without end */
+#define EXEC_MS 1000
 #define KILL_USEC (100 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
-/* Both are initialised, and destroyed by the caller. */
-static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
-                         int output)
-{
-    const short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-    sigset_t none;
-    sigset_t pipe;
-    int r;
+/* Both ends of three pipes; those that are given away become -1. */
+struct pipes {
+    int output[2];
+    int go[2];
+    int exec[2];
+};
 
-    (void)sigemptyset(&none);
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE); /* the agent ignores it */
-    r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    r = r != 0 ? r : posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
-    r = r != 0 ? r : posix_spawn_file_actions_adddup2(actions, output, STDERR_FILENO);
-    r = r != 0 ? r : posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-    r = r != 0 ? r : posix_spawnattr_setflags(attributes, flags);
-    r = r != 0 ? r : posix_spawnattr_setpgroup(attributes, 0);
-    r = r != 0 ? r : posix_spawnattr_setsigmask(attributes, &none);
-    r = r != 0 ? r : posix_spawnattr_setsigdefault(attributes, &pipe);
-    return -r;
+#define PIPES_NONE              \
+    {                           \
+        { -1, -1 }, { -1, -1 }, \
+        {                       \
+            -1, -1              \
+        }                       \
+    }
+
+static void close_pair(int pair[2])
+{
+    pair[0] = util_close(pair[0]);
+    pair[1] = util_close(pair[1]);
 }
 
-/* A file without #! is the shell's, as it was for the stock hook. */
-static int spawn_file(const char *path, const char *verb, const posix_spawn_file_actions_t *actions,
-                      const posix_spawnattr_t *attributes, pid_t *ret_pid)
+static void close_pipes(struct pipes *pipes)
+{
+    close_pair(pipes->output);
+    close_pair(pipes->go);
+    close_pair(pipes->exec);
+}
+
+static int open_pipes(struct pipes *pipes)
+{
+    if (pipe2(pipes->output, O_CLOEXEC) < 0 || pipe2(pipes->go, O_CLOEXEC) < 0 ||
+        pipe2(pipes->exec, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    /* of the reading end alone: a script may not know EAGAIN */
+    return fcntl(pipes->output[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* What a script expects: as from a shell, and nothing of ours. */
+static void make_clean(int output)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    sigset_t none;
+
+    (void)setpgid(0, 0);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0 ||
+        syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0) {
+        _exit(127);
+    }
+    (void)signal(SIGPIPE, SIG_DFL); /* the agent ignores it */
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In the child. A file without #! is the shell's, as it was for the stock hook. */
+static void become(const char *path, const char *verb, struct pipes *pipes)
 {
     char *const direct[] = { (char *)path, (char *)verb, NULL };
     char *const by_shell[] = { (char *)"sh", (char *)path, (char *)verb, NULL };
-    int r = posix_spawn(ret_pid, path, actions, attributes, direct, environ);
+    char go;
+    int r;
 
-    if (r == ENOEXEC) {
-        r = posix_spawn(ret_pid, "/bin/sh", actions, attributes, by_shell, environ);
+    (void)close(pipes->go[1]);
+    make_clean(pipes->output[1]);
+    if (read(pipes->go[0], &go, 1) != 1) {
+        _exit(127);
     }
-    return -r;
-}
-
-static int spawn(const char *path, const char *verb, int output, pid_t *ret_pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int r = posix_spawn_file_actions_init(&actions);
-
-    if (r != 0) {
-        return -r;
+    (void)execv(path, direct);
+    if (errno == ENOEXEC) {
+        (void)execv("/bin/sh", by_shell);
     }
-    r = posix_spawnattr_init(&attributes);
-    if (r != 0) {
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return -r;
-    }
-    r = prepare_spawn(&actions, &attributes, output);
-    if (r == 0) {
-        r = spawn_file(path, verb, &actions, &attributes, ret_pid);
-    }
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return r;
+    r = -errno;
+    (void)!write(pipes->exec[1], &r, sizeof(r));
+    _exit(127);
 }
 
 int script_run_start(const char *path, const char *verb, script_line_fn *say, void *data,
                      struct script_run *ret_run)
 {
-    struct script_run run = {
-        .path = path,
-        .pidfd = -1,
-        .output = -1,
-        .say = say,
-        .data = data,
-        .line_said = true,
-    };
-    CLEANUP_CLOSE int reading = -1;
-    CLEANUP_CLOSE int writing = -1;
-    int ends[2];
-    int r;
+    struct pipes pipes = PIPES_NONE;
+    struct script_run run = { .path = path, .say = say, .data = data, .line_said = true };
+    int r = open_pipes(&pipes);
 
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        return -errno;
+    if (r == 0) {
+        run.pid = fork();
+        r = run.pid < 0 ? -errno : 0;
     }
-    reading = ends[0];
-    writing = ends[1];
-    /* of the reading end alone: a script may not know EAGAIN */
-    if (fcntl(reading, F_SETFL, O_NONBLOCK) < 0) {
-        return -errno;
-    }
-    run.started = now_usec();
-    r = spawn(path, verb, writing, &run.pid);
     if (r < 0) {
+        close_pipes(&pipes);
         return r;
     }
+    if (run.pid == 0) {
+        become(path, verb, &pipes);
+    }
+    (void)setpgid(run.pid, run.pid); /* so that there is a group to kill from now on */
+    run.started = now_usec();
     run.pidfd = child_pidfd(run.pid);
     if (run.pidfd < 0) {
-        (void)kill(-run.pid, SIGKILL);
-        (void)waitpid(run.pid, NULL, WNOHANG);
+        (void)kill(run.pid, SIGKILL);
+        (void)waitpid(run.pid, NULL, 0);
+        close_pipes(&pipes);
         return run.pidfd;
     }
-    run.output = reading;
-    reading = -1;
+    run.output = pipes.output[0];
+    run.go = pipes.go[1];
+    run.exec = pipes.exec[0];
+    pipes.output[0] = pipes.go[1] = pipes.exec[0] = -1;
+    close_pipes(&pipes);
     *ret_run = run;
     return 0;
+}
+
+int script_run_go(struct script_run *run)
+{
+    struct pollfd p = { .fd = run->exec, .events = POLLIN };
+    int r = 0;
+
+    (void)!write(run->go, "g", 1);
+    run->go = util_close(run->go);
+    /* its end of file is the execution; one that hangs is late like any other */
+    if (poll(&p, 1, EXEC_MS) <= 0 || read(run->exec, &r, sizeof(r)) != sizeof(r)) {
+        r = 0;
+    }
+    run->exec = util_close(run->exec);
+    if (r < 0) {
+        script_run_cancel(run);
+    }
+    return r;
+}
+
+void script_run_cancel(struct script_run *run)
+{
+    run->go = util_close(run->go);
+    (void)script_run_wait(&run, 1, -1, now_usec() + KILL_USEC);
+    script_run_close(run);
 }
 
 static void end_line(struct script_run *run)
@@ -266,6 +304,8 @@ void script_run_close(struct script_run *run)
         (void)waitpid(run->pid, NULL, WNOHANG);
     }
     run->pidfd = util_close(run->pidfd);
+    run->go = util_close(run->go);
+    run->exec = util_close(run->exec);
 }
 
 bool script_run_failed(const struct script_run *run)

@@ -25,6 +25,8 @@ struct script_run {
     const char *path;
     pid_t pid;
     int pidfd;
+    int go;     /* until script_run_go(): the end of file here ends it */
+    int exec;   /* reads the reason when it cannot be executed */
     int output; /* -1 once it was read to its end */
     bool ended; /* not reaped yet */
     int code;   /* of siginfo_t, when ended */
@@ -40,9 +42,19 @@ struct script_run {
     uint64_t dropped;
 };
 
-/* Starts @path with the argument @verb. Both stay the caller's, and alive. 0 or -errno. */
+/*
+ * Makes the process for @path with the argument @verb. Both stay the caller's, and
+ * alive. It does not begin before script_run_go(), so that its pid can be noted first;
+ * if we end before that, so does it. 0 or -errno.
+ */
 int script_run_start(const char *path, const char *verb, script_line_fn *say, void *data,
                      struct script_run *ret_run);
+
+/* Lets it begin. 0, or -errno when it cannot be executed; then it is closed. */
+int script_run_go(struct script_run *run);
+
+/* Ends it instead of letting it begin, and closes it. */
+void script_run_cancel(struct script_run *run);
 
 /*
  * Waits until all @n of @runs have ended (some may have before), and reads what they

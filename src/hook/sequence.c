@@ -52,6 +52,33 @@ static int remember(struct call *call, const struct script *script, struct pendi
     return r;
 }
 
+/*
+ * Starts @script; it is remembered before it can do anything. 1 when it runs, 0 when
+ * it does not and that is no failure, -errno.
+ */
+static int begin(struct call *call, const struct script *script, struct pending *pending,
+                 enum pending_verb verb, struct script_run *ret_run)
+{
+    const char *name = verb == PENDING_FREEZE ? "freeze" : "thaw";
+    int r = script_run_start(script->path, name, say_line, call, ret_run);
+
+    if (r == 0) {
+        r = remember(call, script, pending, verb, ret_run->pid);
+        if (r < 0 && verb == PENDING_FREEZE) {
+            script_run_cancel(ret_run);
+            return r;
+        }
+        r = script_run_go(ret_run);
+    }
+    if (r == 0) {
+        return 1;
+    }
+    record_set_script(&call->record, script->path, name, "failed", 0, strerror(-r));
+    fail_or_warn(call, script, "cannot be started", strerror(-r));
+    (void)pending_remove(pending, script->path);
+    return script->weight == SCRIPT_STRICT ? r : 0;
+}
+
 /* Ends a freeze script. NULL, or why it failed (to be freed). */
 static char *finish_freeze(const struct call *call, struct script_run *run, int waited,
                            uint64_t allowed)
@@ -77,31 +104,24 @@ static char *finish_freeze(const struct call *call, struct script_run *run, int 
 
 /* 0, or -errno when the freeze has to fail, after saying so. */
 static int freeze_one(struct call *call, const struct script *script, struct pending *pending,
-                      uint64_t deadline)
+                      uint64_t deadline, bool *ret_begun)
 {
-    uint64_t begin = now_usec();
-    uint64_t end = min_usec(deadline, begin + call->settings.script_timeout);
+    uint64_t now = now_usec();
+    uint64_t end = min_usec(deadline, now + call->settings.script_timeout);
     struct script_run run;
     struct script_run *runs[] = { &run };
     CLEANUP_FREE char *error = NULL;
     bool failed;
     int waited;
-    int r = remember(call, script, pending, PENDING_FREEZE, 0);
+    int r = begin(call, script, pending, PENDING_FREEZE, &run);
 
-    if (r < 0) {
+    *ret_begun = r > 0;
+    if (r <= 0) {
         return r;
     }
-    r = script_run_start(script->path, "freeze", say_line, call, &run);
-    if (r < 0) {
-        record_set_script(&call->record, script->path, "freeze", "failed", 0, strerror(-r));
-        fail_or_warn(call, script, "cannot be started", strerror(-r));
-        return script->weight == SCRIPT_STRICT ? r : 0;
-    }
-    /* so that the next hook ends it, if this one is killed meanwhile */
-    (void)pending_set(pending, script->path, script->weight, PENDING_FREEZE, run.pid);
     waited = script_run_wait(runs, 1, call->wake_fd, end);
     failed = waited < 0 || script_run_failed(&run);
-    error = finish_freeze(call, &run, waited, sub_usec(end, begin));
+    error = finish_freeze(call, &run, waited, sub_usec(end, now));
     record_set_script(&call->record, script->path, "freeze",
                       !failed                ? "ok"
                       : waited == -ETIMEDOUT ? "late"
@@ -127,11 +147,13 @@ int sequence_freeze(struct call *call, const struct scripts *scripts, struct pen
     int r = 0;
 
     while (n < scripts->n && r == 0) {
-        const struct script *script = &scripts->list[n++];
+        const struct script *script = &scripts->list[n];
+        bool begun = true;
 
         if (script->refused == NULL) {
-            r = freeze_one(call, script, pending, deadline);
+            r = freeze_one(call, script, pending, deadline, &begun);
         }
+        n += r == 0 || begun ? 1 : 0;
     }
     *ret_n = n;
     return r;
@@ -186,8 +208,6 @@ static bool ready_to_thaw(struct call *call, const struct script *script,
 static bool start_thaw(struct call *call, const struct script *script, struct pending *pending,
                        uint64_t ordered, struct script_run *ret_run)
 {
-    int r;
-
     if (script->refused != NULL) {
         call_warn(call, "script '%s' is refused: %s", script->path, script->refused);
         return false;
@@ -195,15 +215,7 @@ static bool start_thaw(struct call *call, const struct script *script, struct pe
     if (!ready_to_thaw(call, script, pending, ordered)) {
         return false;
     }
-    r = script_run_start(script->path, "thaw", say_line, call, ret_run);
-    if (r < 0) {
-        record_set_script(&call->record, script->path, "thaw", "failed", 0, strerror(-r));
-        fail_or_warn(call, script, "cannot be started", strerror(-r));
-        (void)pending_remove(pending, script->path);
-        return false;
-    }
-    (void)remember(call, script, pending, PENDING_THAW, ret_run->pid);
-    return true;
+    return begin(call, script, pending, PENDING_THAW, ret_run) > 0;
 }
 
 static void finish_thaw(struct call *call, const struct script *script, struct pending *pending,

@@ -16,6 +16,9 @@
 #include "hook_bench.h"
 #include "util.h"
 
+/* For a script: waits for the file "go", or for the end of the test. */
+#define UNTIL_GO "while [ -e \"$TEST_DIR/own\" ] && ! [ -e \"$TEST_DIR/go\" ]; do sleep 0.05; done"
+
 static void test_nothing_configured_is_a_success(void **state)
 {
     struct hook_outcome outcome;
@@ -81,6 +84,21 @@ static void test_a_legacy_failure_fails_when_told_so(void **state)
     hook_assert_trace(*state, "");
 }
 
+static void test_a_script_without_interpreter_fails_once(void **state)
+{
+    struct hook_outcome outcome;
+    char expected[256];
+
+    files_write(*state, "own/1", "#!/nowhere/at/all\n");
+    files_mode(*state, "own/1", 0755);
+    hook_run("freeze", &outcome);
+    assert_int_equal(outcome.status, 1);
+    (void)snprintf(expected, sizeof(expected),
+                   "quiesced: script '%s/own/1' cannot be started: No such file or directory\n",
+                   (const char *)*state);
+    assert_string_equal(outcome.text, expected);
+}
+
 static void test_a_refused_script_is_named(void **state)
 {
     hook_script(*state, "own/1", "");
@@ -110,7 +128,7 @@ static void test_a_late_thaw_is_left_running_and_remembered(void **state)
     hook_settings(*state, "[quiesced]\nscript-thaw-timeout = 400ms\n");
     hook_script(*state, "own/1", "");
     hook_script(*state, "own/2",
-                "[ $1 = thaw ] && until [ -e \"$TEST_DIR/go\" ]; do sleep 0.05; done\n"
+                "[ $1 = thaw ] && " UNTIL_GO "\n"
                 "echo output\necho \"ended $1\" >>\"$TEST_DIR/trace\"");
     hook_assert("freeze", 0, "");
     hook_assert_trace(*state, "1 freeze\n2 freeze\nended freeze\n");
@@ -196,8 +214,7 @@ static void test_a_background_child_does_not_keep_the_agent(void **state)
 {
     struct hook_outcome outcome;
 
-    hook_script(*state, "own/1",
-                "until [ -e \"$TEST_DIR/go\" ]; do sleep 0.05; done &\necho started");
+    hook_script(*state, "own/1", UNTIL_GO " &\necho started");
     hook_run("freeze", &outcome);
     assert_int_equal(outcome.status, 0);
     assert_true(outcome.usec < 5 * USEC_PER_SEC);
@@ -289,7 +306,7 @@ static void test_two_hooks_do_not_mix_their_scripts(void **state)
     pid_t second;
 
     hook_script(*state, "own/1",
-                "[ $1 = thaw ] || until [ -e \"$TEST_DIR/go\" ]; do sleep 0.05; done\n"
+                "[ $1 = thaw ] || " UNTIL_GO "\n"
                 "echo end >>\"$TEST_DIR/trace\"");
     first = hook_start("freeze", &first_fd);
     hook_wait_trace(*state, "1 freeze\n");
@@ -315,6 +332,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_late_script_is_killed_and_undone, hook_setup,
                                         hook_teardown),
         cmocka_unit_test_setup_teardown(test_a_legacy_failure_fails_when_told_so, hook_setup,
+                                        hook_teardown),
+        cmocka_unit_test_setup_teardown(test_a_script_without_interpreter_fails_once, hook_setup,
                                         hook_teardown),
         cmocka_unit_test_setup_teardown(test_a_refused_script_is_named, hook_setup, hook_teardown),
         cmocka_unit_test_setup_teardown(test_a_failing_thaw_does_not_stop_the_others, hook_setup,

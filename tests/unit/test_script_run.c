@@ -63,6 +63,7 @@ static void start(const char *dir, const char *text, struct script_run *run)
     files_write(dir, "script", text);
     files_mode(dir, "script", 0755);
     assert_int_equal(script_run_start(path, "freeze", hear, &said, run), 0);
+    assert_int_equal(script_run_go(run), 0);
 }
 
 static int wait_one(struct script_run *run, uint64_t usec)
@@ -112,13 +113,40 @@ static void test_without_interpreter_the_shell_runs_it(void **state)
     assert_string_equal(said.text, "shell freeze\n");
 }
 
-static void test_what_cannot_be_started_is_an_error(void **state)
+static void test_what_cannot_be_executed_is_an_error(void **state)
 {
     struct script_run run;
     char *path = files_path(*state, "none");
 
-    assert_int_equal(script_run_start(path, "freeze", hear, &said, &run), -ENOENT);
+    assert_int_equal(script_run_start(path, "freeze", hear, &said, &run), 0);
+    assert_int_equal(script_run_go(&run), -ENOENT);
     free(path);
+}
+
+/* So that a hook that is killed before it has noted the pid leaves nothing behind. */
+static void test_it_does_not_begin_before_it_is_let_go(void **state)
+{
+    struct script_run run;
+    char *path = files_path(*state, "script");
+    char *mark = files_path(*state, "mark");
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "#!/bin/sh\n>%s\n", mark);
+    files_write(*state, "script", text);
+    files_mode(*state, "script", 0755);
+    assert_int_equal(script_run_start(path, "freeze", hear, &said, &run), 0);
+    assert_int_equal(wait_one(&run, SOON), -ETIMEDOUT);
+    assert_int_not_equal(access(mark, F_OK), 0);
+    script_run_cancel(&run);
+    assert_true(run.ended);
+    assert_int_not_equal(access(mark, F_OK), 0);
+    assert_int_equal(script_run_start(path, "freeze", hear, &said, &run), 0);
+    assert_int_equal(script_run_go(&run), 0);
+    assert_int_equal(wait_one(&run, PATIENCE), 0);
+    script_run_close(&run);
+    assert_int_equal(access(mark, F_OK), 0);
+    free(path);
+    free(mark);
 }
 
 /* 50 MB: 64 KiB are kept, the script is not stopped, and its end is seen. */
@@ -278,7 +306,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failure_says_the_last_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_interpreter_the_shell_runs_it, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(test_what_cannot_be_started_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_cannot_be_executed_is_an_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_it_does_not_begin_before_it_is_let_go, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_flood_is_bounded_and_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_long_line_is_split, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_background_child_keeps_its_pipe_and_not_us, setup,
