@@ -29,12 +29,14 @@ static json_object *prepare_parameters(uint64_t forward, uint64_t end)
     return parameters;
 }
 
-static char *clean_member(json_object *object, const char *key)
+/* A text of the reply's, made fit for a terminal. Never NULL. */
+static const char *clean_member(json_object *object, const char *key, char **ret_owned)
 {
     const char *text = "?";
 
     (void)wire_get_string(object, key, &text);
-    return wire_clean(text);
+    *ret_owned = wire_clean(text);
+    return *ret_owned != NULL ? *ret_owned : "?";
 }
 
 static double milliseconds(json_object *object, const char *key)
@@ -47,18 +49,22 @@ static double milliseconds(json_object *object, const char *key)
 
 static void print_app(json_object *app)
 {
-    CLEANUP_FREE char *name = clean_member(app, "name");
-    CLEANUP_FREE char *outcome = clean_member(app, "outcome");
-    CLEANUP_FREE char *method = clean_member(app, "method");
-    CLEANUP_FREE char *server = clean_member(app, "server");
-    CLEANUP_FREE char *error = clean_member(app, "error");
+    static const char *const keys[] = { "name", "outcome", "method", "server", "error" };
+    char *owned[ARRAY_SIZE(keys)] = { NULL };
+    const char *texts[ARRAY_SIZE(keys)];
 
-    if (outcome != NULL && strcmp(outcome, "held") == 0) {
-        (void)printf("app '%s': held by %s on %s; prepared in %.1f ms, held after %.1f ms\n", name,
-                     method, server, milliseconds(app, "prepare_usec"),
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        texts[i] = clean_member(app, keys[i], &owned[i]);
+    }
+    if (strcmp(texts[1], "held") == 0) {
+        (void)printf("app '%s': held by %s on %s; prepared in %.1f ms, held after %.1f ms\n",
+                     texts[0], texts[2], texts[3], milliseconds(app, "prepare_usec"),
                      milliseconds(app, "hold_usec"));
     } else {
-        (void)printf("app '%s': %s: %s\n", name, outcome, error);
+        (void)printf("app '%s': %s: %s\n", texts[0], texts[1], texts[4]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        free(owned[i]);
     }
 }
 
@@ -76,7 +82,7 @@ static void print_reply(json_object *reply)
             CLEANUP_FREE char *text =
                 wire_clean(json_object_get_string(json_object_array_get_idx(list, i)));
 
-            (void)printf("warning: %s\n", text);
+            (void)printf("warning: %s\n", text != NULL ? text : "?");
         }
     }
 }

@@ -204,7 +204,7 @@ bool member_hear(struct member *member, json_object *message, bool waits,
     const char *text = NULL;
 
     if (wire_get_string(message, "lost", &text) == 0) {
-        member_fail(member, "the hold was lost: %s", text);
+        member_fail(member, "%s", text);
         member->lost_at = wall_usec();
         *ret_type = CYCLE_EVENT_APP_LOST;
         return true;

@@ -68,14 +68,22 @@ json_object *reply_verdict(const struct conductor *conductor)
     return object;
 }
 
+/* A cycle that is over says nothing of the state, and one whose holds ended early waits
+ * for its thaw alone. */
 json_object *reply_status(const struct conductor *conductor)
 {
     const struct cycle *cycle = conductor_cycle(conductor);
-    json_object *object = reply_progress(conductor);
+    bool idle = cycle->state == CYCLE_IDLE;
+    bool ended = cycle->state == CYCLE_HELD && cycle->hold_deadline == 0;
+    json_object *object = idle ? json_object_new_object() : reply_progress(conductor);
     uint64_t retry_in = sub_usec(cycle->retry_at, now_usec());
 
-    add_text(object, "state", name_of_state(cycle->state));
-    if (conductor_held_since(conductor) != 0) {
+    if (idle) {
+        (void)json_object_object_add(object, "apps", json_object_new_array());
+        (void)json_object_object_add(object, "warnings", json_object_new_array());
+    }
+    add_text(object, "state", ended ? "ended" : name_of_state(cycle->state));
+    if (!ended && conductor_held_since(conductor) != 0) {
         add_usec(object, "since", conductor_held_since(conductor));
     }
     if (cycle->hold_deadline != 0) {

@@ -432,10 +432,10 @@ void phases_lost(struct phases *phases)
     if (phases->plugin.api.check(phases->self, deadline) != 0) {
         why = phases->host.error; /* stays until it is forgotten */
     }
-    hold_end(phases, why != NULL ? why : "the plugin lost it");
+    hold_end(phases, why != NULL ? why : "the hold was lost, the plugin does not say why");
 }
 
 void phases_expired(struct phases *phases)
 {
-    hold_end(phases, "the hold deadline passed");
+    hold_end(phases, "the hold was lost: the hold deadline passed");
 }

@@ -128,7 +128,7 @@ static void test_hold_deadline_ends_the_hold(void **state)
     struct bench *bench = *state;
 
     assert_held(bench, SHORT_HOLD);
-    assert_lost(bench, "the hold deadline passed"); /* though the daemon says nothing */
+    assert_lost(bench, "the hold was lost: the hold deadline passed"); /* though the daemon says nothing */
     assert_false(application_waits(bench));
     assert_end(bench);
     assert_exits(bench, 0);
@@ -183,7 +183,7 @@ static void test_lost_by_watch_fd(void **state)
     int writer = watched_hold(bench, "");
 
     (void)close(writer);
-    assert_lost(bench, "the plugin lost it");
+    assert_lost(bench, "the hold was lost, the plugin does not say why");
     assert_end(bench);
     assert_exits(bench, 0);
     assert_false(application_waits(bench));
