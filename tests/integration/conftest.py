@@ -134,6 +134,43 @@ def proxied(house, server, proxy):
 
 
 @pytest.fixture
+def new_postgresql(request, directory):
+    """Makes PostgreSQL servers: new_postgresql("first", fsync="off")."""
+    from harness import postgresql
+    servers = []
+
+    def make(name, datadir=None, rights=True, **settings):
+        datadir = datadir or directory / f"{name}-data"
+        shared = Path(os.environ[SHARED]) / "postgresql-template"
+        postgresql.copy_template(postgresql.template(shared), datadir)
+        server = postgresql.PostgreSQL(datadir, directory / name, name, **settings)
+        servers.append(server)
+        _witness(request, f"server {name}", lambda: _tail(server.log))
+        server.start()
+        server.create_role(rights=rights)
+        return server
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def postgresql(new_postgresql):
+    """A PostgreSQL with a role for quiesced."""
+    return new_postgresql("pg")
+
+
+@pytest.fixture
+def running_pg(house, postgresql):
+    """The house with `postgresql` as its app main, and its daemon."""
+    from harness.postgresql import configure
+    configure(house, postgresql)
+    house.daemon.start()
+    return house
+
+
+@pytest.fixture
 def new_filesystem(directory):
     """Makes mounted filesystems: new_filesystem("name", megabytes)."""
     filesystems = []

@@ -36,7 +36,7 @@ class House:
             path.mkdir(parents=True)
         os.chown(self.runtime, programs.UNPRIVILEGED, programs.UNPRIVILEGED)
         for name in plugins:
-            shutil.copyfile(programs.plugin(name), self.plugins / f"{name}.so")
+            self._install(name)
         # copies: the daemon's user may not be able to reach the build directory
         self.quiesced, self.worker = (
             Path(shutil.copy(programs.program(name), self.programs))
@@ -71,13 +71,20 @@ class House:
         self.settings.update(settings)
         self._write(self.config / "quiesced.conf", {"quiesced": self.settings})
 
-    def app(self, name, server=None, policy="required", not_running="fail", **options):
-        """apps.d/NAME.conf for the plugin mysql, on the socket of `server`."""
+    def app(self, name, server=None, policy="required", not_running="fail", plugin="mysql",
+            **options):
+        """apps.d/NAME.conf for the plugin mysql, on the socket of `server`, or another."""
         if server is not None:
             options.setdefault("socket", server.socket)
+        self._install(plugin)
         self._write(self.config / "apps.d" / f"{name}.conf",
-                    {"app": {"plugin": "mysql", "policy": policy, "not_running": not_running},
-                     "mysql": options})
+                    {"app": {"plugin": plugin, "policy": policy, "not_running": not_running},
+                     plugin: options})
+
+    def _install(self, plugin):
+        path = self.plugins / f"{plugin}.so"
+        if not path.exists():
+            shutil.copyfile(programs.plugin(plugin), path)
 
     @staticmethod
     def _write(path, sections):
