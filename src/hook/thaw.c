@@ -51,7 +51,7 @@ static enum record_verdict take_verdict(struct call *call, const struct marker *
     return RECORD_INCONSISTENT;
 }
 
-/* 0 when the daemon has answered, so that it cares for the marker. */
+/* 0 when the daemon cares for the marker, or may hold still and is asked again. */
 static int ask_connected(struct call *call, struct wire_client *client, const struct marker *marker,
                          uint64_t deadline, enum record_verdict *ret_verdict)
 {
@@ -60,13 +60,15 @@ static int ask_connected(struct call *call, struct wire_client *client, const st
     CLEANUP_FREE char *error = NULL;
     CLEANUP_FREE char *why = NULL;
     const char *reason;
-    int r;
+    int r = -ENOMEM;
 
-    if (parameters != NULL) {
-        (void)json_object_object_add(parameters, "deadline_monotonic",
-                                     daemon_time(sub_usec(deadline, DEADLINE_MARGIN)));
+    if (parameters != NULL &&
+        json_object_object_add(parameters, "deadline_monotonic",
+                               daemon_time(sub_usec(deadline, DEADLINE_MARGIN))) == 0) {
+        r = wire_call(client, "io.quiesced.Thaw", json_object_get(parameters), deadline, &error,
+                      &answer);
     }
-    r = wire_call(client, "io.quiesced.Thaw", parameters, deadline, &error, &answer);
+    json_object_put(parameters);
     if (r == 0) {
         *ret_verdict = take_verdict(call, marker, answer);
     } else if (r == -EREMOTEIO) {
@@ -76,8 +78,17 @@ static int ask_connected(struct call *call, struct wire_client *client, const st
         say_lost(call, marker, why != NULL ? why : strerror(-r));
     }
     json_object_put(answer);
-    /* the marker of a cycle that another hook is about to commit stays */
-    return r == -EREMOTEIO && strcmp(error, "io.quiesced.Busy") == 0 ? 0 : r;
+    if (r == -EREMOTEIO) {
+        /* WrongState: it knows of no cycle; after any other refusal it may hold one */
+        return strcmp(error, "io.quiesced.WrongState") == 0 ? -ESTALE : 0;
+    }
+    return r;
+}
+
+/* We lack something ourselves, and know nothing of the daemon. */
+static bool own_trouble(int r)
+{
+    return r == -ENOMEM || r == -ENOBUFS || r == -EMFILE || r == -ENFILE;
 }
 
 /* The marker alone says whether anything is held. Nothing is written before the answer. */
@@ -106,7 +117,7 @@ static enum record_verdict ask(struct call *call)
         r = ask_connected(call, &client, &marker, deadline, &verdict);
         wire_client_close(&client);
     }
-    if (r < 0) {
+    if (r < 0 && !own_trouble(r)) {
         marker_remove(&marker); /* this was the verdict; the next one is another cycle's */
     }
     marker_free(&marker);
