@@ -70,14 +70,13 @@ static int send_output(struct connection *connection)
     return 0;
 }
 
-static int send_object(struct connection *connection, json_object *object)
+static int queue_object(struct connection *connection, json_object *object)
 {
     size_t size;
     const char *text = json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &size);
     char *output;
-    int r;
 
-    if (text == NULL) {
+    if (object == NULL || text == NULL) {
         return -ENOMEM;
     }
     if (connection->n_output + size + 1 > OUTPUT_MAX) {
@@ -90,6 +89,18 @@ static int send_object(struct connection *connection, json_object *object)
     connection->output = output;
     memcpy(output + connection->n_output, text, size + 1);
     connection->n_output += size + 1;
+    return 0;
+}
+
+static int send_object(struct connection *connection, json_object *object)
+{
+    int r = queue_object(connection, object);
+
+    if (r < 0) {
+        /* better an end of file than a peer that waits for what will never come */
+        (void)shutdown(connection->fd, SHUT_RDWR);
+        return r;
+    }
     r = send_output(connection);
     watch_events(connection);
     return r;
@@ -208,14 +219,18 @@ static void take_frames(struct connection *connection)
 {
     char *frame = NULL;
     size_t size = 0;
+    int r;
 
-    while (wire_buffer_next(&connection->input, &frame, &size) > 0) {
+    while ((r = wire_buffer_next(&connection->input, &frame, &size)) > 0) {
         take_frame(connection, frame, size);
         free(frame);
         if (connection->refused > REFUSED_MAX) {
             refuse_peer(connection, "too many calls came at the same time");
             return;
         }
+    }
+    if (r < 0) {
+        refuse_peer(connection, "there is no memory for the frame");
     }
 }
 
