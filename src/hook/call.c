@@ -69,11 +69,10 @@ __attribute__((format(printf, 3, 0))) static void call_say(struct call *call, en
 
     if (vasprintf(&raw, format, arguments) < 0) {
         raw = NULL;
-        return;
     }
-    text = wire_clean(raw);
+    text = raw != NULL ? wire_clean(raw) : NULL;
     if (text == NULL) {
-        return;
+        return; /* call_print() will say so */
     }
     switch (kind) {
     case CALL_FAILURE:
@@ -218,6 +217,9 @@ void call_print(struct call *call)
 {
     struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
 
+    if (call->failed && call->n_print == 0) {
+        call_print_later(call, "it failed, and there was no memory to say why");
+    }
     if (call->n_print > 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLOUT) != 0) {
         (void)!write(STDERR_FILENO, call->print, call->n_print);
     }
