@@ -33,10 +33,10 @@ class Call:
     """A call that runs: stdin is /dev/null, stdout and stderr are one pipe, SIGPIPE is
     ignored, the session is its own."""
 
-    def __init__(self, action, environment):
+    def __init__(self, action, environment, wrapper=()):
         self._begin = time.monotonic()
         self.process = subprocess.Popen(
-            [programs.program("fsfreeze-hook"), action], env=environment,
+            [*wrapper, programs.program("fsfreeze-hook"), action], env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True, restore_signals=False)
 
@@ -67,8 +67,9 @@ class Hook:
     def __init__(self, environment):
         self.environment = {**os.environ, **environment}
 
-    def begin(self, action):
-        return Call(action, self.environment)
+    def begin(self, action, wrapper=()):
+        """`wrapper`: a command that executes its arguments."""
+        return Call(action, self.environment, wrapper)
 
     def freeze(self):
         return self.begin("freeze").wait()

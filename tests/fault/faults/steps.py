@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Ending and stopping a process at every step that it takes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from harness import programs
+from harness.waiting import wait_until
+
+from .site import built
+
+
+class Tripwire:
+    """Sends `number` to a process at its `call`th system call (at_syscall.c)."""
+
+    _serial = 0
+
+    def __init__(self, site, call, number):
+        Tripwire._serial += 1
+        self.note = site.directory / f"trip-{Tripwire._serial}"
+        self.note.touch()
+        os.chown(self.note, programs.UNPRIVILEGED, programs.UNPRIVILEGED)
+        tool = site.programs / "at_syscall"
+        if not tool.exists():
+            shutil.copy(built("at_syscall"), tool)
+        self.command = [tool, str(call), str(int(number)), self.note]
+        self._process = None
+
+    def attach(self, pid):
+        """To a process that runs."""
+        self._process = subprocess.Popen([*self.command, str(pid)])
+        wait_until(lambda: "attached" in self.note.read_text(), "the tracer is there")
+
+    def tripped(self):
+        return "sent" in self.note.read_text()
+
+    def calls(self):
+        """How many calls were seen, once the process has ended or was sent the signal."""
+        words = self.note.read_text().split()
+        return int(words[-1]) if words and words[-2] != "attached" else None
+
+    def remove(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def state(pid):
+    """The letter of /proc/PID/stat, or None."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
+def stopped(pid):
+    return state(pid) in ("T", "t")
+
+
+def go_on(pid):
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        pass
+
+
+def wait_for_call(call, seconds, step=0.005):
+    """True when the hook has ended by then."""
+    end = time.monotonic() + seconds
+    while call.process.poll() is None:
+        if time.monotonic() >= end:
+            return False
+        time.sleep(step)
+    return True
