@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An ext4 in a file, mounted by a loop device, and thawed whatever happens."""
+"""An ext4 or xfs in a file, mounted by a loop device, and thawed whatever happens."""
 
 import os
 import subprocess
@@ -7,18 +7,22 @@ import sys
 from pathlib import Path
 
 
+MKFS = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0"],
+        "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"]}
+
+
 class Filesystem:
     """Mounted from here to close(). A guard process thaws and unmounts it when this
     process dies, and when the guard's patience ends."""
 
-    def __init__(self, image, mountpoint, megabytes=None):
+    def __init__(self, image, mountpoint, megabytes=None, kind="ext4"):
         self.image = Path(image)
         self.mountpoint = Path(mountpoint)
         self._guard = None
         if megabytes is not None:
             with open(self.image, "wb") as file:
                 file.truncate(megabytes << 20)
-            subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", self.image], check=True)
+            subprocess.run([*MKFS[kind], self.image], check=True)
         self.mountpoint.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-o", "loop", self.image, self.mountpoint], check=True)
         try:
@@ -44,6 +48,11 @@ class Filesystem:
     def copy(self, to):
         """A copy of the image as it is now."""
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", self.image, to], check=True)
+        return Path(to)
+
+    def clone(self, to):
+        """A copy of the image at one instant, on the filesystem that it is on itself."""
+        subprocess.run(["cp", "--reflink=always", self.image, to], check=True)
         return Path(to)
 
     def close(self):
