@@ -170,8 +170,9 @@ static void thaw_advance(struct cycle *cycle, struct cycle_actions *actions)
         return;
     }
     cycle->thawer = false;
-    cycle_act(actions, CYCLE_ACTION_ANSWER_THAWED, 0);
+    /* in this order: whoever has the verdict may thaw again, and finds no marker */
     cycle_act(actions, CYCLE_ACTION_UNMARK, 0);
+    cycle_act(actions, CYCLE_ACTION_ANSWER_THAWED, 0);
     enter_idle(cycle, actions);
 }
 

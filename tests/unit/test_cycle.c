@@ -52,7 +52,7 @@ static const struct {
     {"P:rr s o0 o1 F o1 o0 o0 o1", CYCLE_FROZEN, "frozen"},
     {"P:r s o0 F o0 o0 C", CYCLE_HELD, "committed"},
     {"P:r s o0 F o0 o0 C T", CYCLE_THAWING, "thaw0"},
-    {"P:r s o0 F o0 o0 C T o0", CYCLE_IDLE, "dismiss0 thawed+ unmark end"},
+    {"P:r s o0 F o0 o0 C T o0", CYCLE_IDLE, "dismiss0 unmark thawed+ end"},
 
     /* a required app fails: the others let go before the answer */
     {"P:rr f0", CYCLE_UNDOING, "abort0 drop-sync abort1 failing"},
@@ -77,12 +77,12 @@ static const struct {
     {"P:ro s o0 o1 F o0 t", CYCLE_CHECKING, "abort1 check0"},
     {"P:ro s o0 o1 F o0 o1 o0 f1", CYCLE_FROZEN, "abort1 frozen"},
     {"P:ro s o0 o1 F o0 o1 o0 o1 l1", CYCLE_FROZEN, "dismiss1"},
-    {"P:ro s o0 o1 F o0 o1 o0 o1 C l1 T o0", CYCLE_IDLE, "dismiss0 thawed+ unmark end"},
+    {"P:ro s o0 o1 F o0 o1 o0 o1 C l1 T o0", CYCLE_IDLE, "dismiss0 unmark thawed+ end"},
 
     /* one that does not run is left out */
     {"P:r s k0", CYCLE_PREPARED, "abort0 prepared"},
     {"P:r s k0 a0 F", CYCLE_FROZEN, "mark frozen"},
-    {"P:r s k0 a0 F C T", CYCLE_IDLE, "thawed+ unmark end"},
+    {"P:r s k0 a0 F C T", CYCLE_IDLE, "unmark thawed+ end"},
 
     /* lateness: a worker is killed, then given up */
     {"P:r s t", CYCLE_UNDOING, "kill0 failing"},
@@ -103,16 +103,16 @@ static const struct {
     /* a hold that is lost changes nothing else */
     {"P:rr s o0 o1 F o0 o1 o0 o1 C l0", CYCLE_HELD, "dismiss0"},
     {"P:rr s o0 o1 F o0 o1 o0 o1 C g0 T", CYCLE_THAWING, "thaw1"},
-    {"P:rr s o0 o1 F o0 o1 o0 o1 C g0 T o1", CYCLE_IDLE, "dismiss1 thawed- unmark end"},
-    {"P:r s o0 F o0 o0 C T f0", CYCLE_IDLE, "dismiss0 thawed- unmark end"},
+    {"P:rr s o0 o1 F o0 o1 o0 o1 C g0 T o1", CYCLE_IDLE, "dismiss1 unmark thawed- end"},
+    {"P:r s o0 F o0 o0 C T f0", CYCLE_IDLE, "dismiss0 unmark thawed- end"},
     {"P:r s o0 F o0 o0 C T t", CYCLE_THAWING, "kill0"},
-    {"P:r s o0 F o0 o0 C T t g0", CYCLE_IDLE, "dismiss0 thawed- unmark end"},
+    {"P:r s o0 F o0 o0 C T t g0", CYCLE_IDLE, "dismiss0 unmark thawed- end"},
 
     /* holds that end before the thaw, which tells of it */
     {"P:r s o0 F o0 o0 C t", CYCLE_HELD, "abort0 ended"},
-    {"P:r s o0 F o0 o0 C t a0 T", CYCLE_IDLE, "thawed- unmark end"},
+    {"P:r s o0 F o0 o0 C t a0 T", CYCLE_IDLE, "unmark thawed- end"},
     {"P:r s o0 F o0 o0 C t T", CYCLE_THAWING, ""},
-    {"P:r s o0 F o0 o0 C t T a0", CYCLE_IDLE, "dismiss0 thawed- unmark end"},
+    {"P:r s o0 F o0 o0 C t T a0", CYCLE_IDLE, "dismiss0 unmark thawed- end"},
     {"P:r s o0 F o0 o0 C R", CYCLE_HELD, "abort0 ended"},
     {"P:r s o0 F o0 o0 C R R", CYCLE_HELD, ""},
     {"P:r s o0 F o0 o0 C Z", CYCLE_HELD, "abort0 ended"},
@@ -127,7 +127,7 @@ static const struct {
 
     /* a verdict that nobody took is kept */
     {"P:r s o0 F o0 o0 C T x o0", CYCLE_HELD, "dismiss0"},
-    {"P:r s o0 F o0 o0 C T x o0 T", CYCLE_IDLE, "thawed+ unmark end"},
+    {"P:r s o0 F o0 o0 C T x o0 T", CYCLE_IDLE, "unmark thawed+ end"},
     {"P:r s o0 F o0 o0 C T T", CYCLE_THAWING, "refuse"},
 
     /* a thaw before Commit undoes the freeze */
@@ -137,7 +137,7 @@ static const struct {
 
     /* after a restart */
     {"M", CYCLE_HELD, ""},
-    {"M T", CYCLE_IDLE, "thawed- unmark end"},
+    {"M T", CYCLE_IDLE, "unmark thawed- end"},
     {"M U", CYCLE_IDLE, "unmark end"},
     {"M R", CYCLE_HELD, ""},
 
