@@ -118,7 +118,6 @@ static void time_phase(struct member *member)
         member->prepare_usec = took;
     } else if (strcmp(member->phase, "freeze") == 0) {
         member->hold_usec = took;
-        member->held_since = wall_usec();
     }
 }
 
@@ -186,6 +185,9 @@ static enum cycle_event_type take_result(struct member *member, json_object *rep
     time_phase(member);
     learn(member, reply);
     if (strcmp(result, "ok") == 0) {
+        if (strcmp(member->phase, "freeze") == 0) {
+            member->held_since = wall_usec();
+        }
         return CYCLE_EVENT_APP_OK;
     }
     if (strcmp(result, "not-running") == 0 && member->app->not_running == APP_NOT_RUNNING_SKIP) {
