@@ -15,6 +15,7 @@
 #include <sys/un.h>
 
 #include "journal.h"
+#include "message_ids.h"
 #include "util.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
@@ -275,6 +276,10 @@ static enum outcome deliver(const struct journal *journal, const struct entry *e
 /* True when nothing was dropped, or an entry that says so is away. */
 static bool tell_dropped(struct journal *journal)
 {
+    static const struct journal_field fields[] = {
+        { "MESSAGE_ID", MESSAGE_ID_ENTRIES_DROPPED },
+        { NULL, NULL },
+    };
     struct entry *entry;
     char text[64];
     enum outcome outcome;
@@ -284,7 +289,7 @@ static bool tell_dropped(struct journal *journal)
     }
     (void)snprintf(text, sizeof(text), "%llu log entries were dropped",
                    (unsigned long long)journal->dropped);
-    entry = entry_new(journal, LOG_WARNING, NULL, text);
+    entry = entry_new(journal, LOG_WARNING, fields, text);
     if (entry == NULL) {
         return false;
     }

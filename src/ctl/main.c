@@ -5,6 +5,7 @@
 #include "client.h"
 #include "rehearse.h"
 #include "release.h"
+#include "retire.h"
 #include "status.h"
 #include "util.h"
 
@@ -15,11 +16,13 @@ static const struct {
     { "status", status },
     { "rehearse", rehearse },
     { "release", release },
+    { "retire", retire },
 };
 
 static const char usage[] = "usage: quiescectl status [--json]\n"
                             "       quiescectl rehearse\n"
                             "       quiescectl release [REASON]\n"
+                            "       quiescectl retire\n"
                             "       quiescectl --help|--version\n";
 
 int main(int argc, char **argv)

@@ -14,7 +14,6 @@
 
 struct calls {
     sd_event *event;
-    struct journal *journal;
     struct server *server;
     struct conductor *conductor;
     sd_event_source *exit_timer;
@@ -107,7 +106,6 @@ static void begin_cycle(struct calls *self, const struct queue_entry *prepare)
     if (r < 0) {
         const char *reason = error != NULL ? error : strerror(-r);
 
-        journal_log(self->journal, LOG_ERR, NULL, "the freeze failed: %s", reason);
         self->owner = NULL;
         (void)connection_error(prepare->connection, "io.quiesced.Failed",
                                reply_not_begun(reason));
@@ -404,7 +402,6 @@ int calls_new(sd_event *event, int fd, enum server_peers peers,
         return -ENOMEM;
     }
     self->event = sd_event_ref(event);
-    self->journal = journal;
     r = queue_new(event, on_waited_too_long, &self->queue);
     if (r < 0) {
         (void)calls_free(self);

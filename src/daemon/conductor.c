@@ -17,8 +17,6 @@
 #include "util.h"
 #include "wire.h"
 
-#define JOURNAL_RETRY (100 * USEC_PER_MSEC)
-
 struct conductor {
     const struct conductor_options *options;
     struct log *log;
@@ -49,7 +47,7 @@ __attribute__((format(printf, 2, 3))) static void warn(struct conductor *self,
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    log_say(self->log, LOG_WARNING, NULL, "%s", text);
+    log_say(self->log, LOG_CONCERN, NULL, "%s", text);
     if (self->roster.warnings != NULL) {
         (void)json_object_array_add(self->roster.warnings, json_object_new_string(text));
     }
@@ -80,9 +78,9 @@ static void app_action(struct conductor *self, const struct cycle_action *action
         r = member_ask(member, "abort", deadline, 0);
     } else if (action->type == CYCLE_ACTION_KILL_APP) {
         member_kill(member);
-        log_say(self->log, LOG_WARNING, member, "its worker was late and is killed");
+        log_say(self->log, LOG_WORKER_KILLED, member, "its worker was late and is killed");
     } else if (action->type == CYCLE_ACTION_GIVE_UP_APP) {
-        log_say(self->log, LOG_ERR, member,
+        log_say(self->log, LOG_WORKER_STUCK, member,
                 "its worker, process %d, was killed and does not die: what it holds stays held "
                 "until it does",
                 (int)member_give_up(member));
@@ -111,7 +109,7 @@ static void holds_ended(struct conductor *self)
             member->lost_at = wall_usec();
         }
     }
-    log_say(self->log, LOG_ERR, NULL, "all holds are ended early: %s", why);
+    log_say(self->log, LOG_HOLDS_ENDED, NULL, "all holds are ended early: %s", why);
     (void)roster_write_marker(&self->roster, self->options->runtime_dir, why);
 }
 
@@ -133,7 +131,7 @@ static void keep_failure(struct conductor *self)
 {
     char *reason = conductor_reason(self);
 
-    log_say(self->log, LOG_ERR, NULL, "the freeze failed: %s",
+    log_say(self->log, LOG_FREEZE_FAILED, NULL, "the freeze failed: %s",
             reason != NULL ? reason : strerror(ENOMEM));
     if (self->cycle.plan.rehearsal) {
         free(reason);
@@ -148,16 +146,16 @@ static void answer(struct conductor *self, enum cycle_action_type type)
     if (type == CYCLE_ACTION_ANSWER_FROZEN) {
         self->held_since = wall_usec();
     } else if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
-        log_say(self->log, LOG_INFO, NULL, "held: what is required of %zu", self->roster.n);
+        log_say(self->log, LOG_HELD, NULL, "held: what is required of %zu", self->roster.n);
         free(self->last_failure);
         self->last_failure = NULL;
     } else if (type == CYCLE_ACTION_ANSWER_THAWED) {
         CLEANUP_FREE char *reason = conductor_reason(self);
 
         if (cycle_consistent(&self->cycle)) {
-            log_say(self->log, LOG_INFO, NULL, "thawed: consistent");
+            log_say(self->log, LOG_CONSISTENT, NULL, "thawed: consistent");
         } else {
-            log_say(self->log, LOG_ERR, NULL, "thawed: not consistent: %s", reason);
+            log_say(self->log, LOG_NOT_CONSISTENT, NULL, "thawed: not consistent: %s", reason);
         }
     }
     if (self->handlers->answer(self->data, type) < 0 &&
@@ -251,7 +249,7 @@ static void step(struct conductor *self, const struct cycle_event *event)
         log_set_frozen(self->log, true);
     }
     if (before == CYCLE_HELD && self->cycle.cause == CYCLE_CAUSE_SUPERSEDED) {
-        log_say(self->log, LOG_WARNING, NULL, "ended: %s", name_of_cause(self->cycle.cause));
+        log_say(self->log, LOG_SUPERSEDED, NULL, "ended: %s", name_of_cause(self->cycle.cause));
     }
     for (size_t i = 0; i < actions.n; i++) {
         if (!carry_out(self, &actions.list[i])) {
@@ -288,24 +286,6 @@ static void app_event(struct conductor *self, enum cycle_event_type type, unsign
     conductor_event(self, &(struct cycle_event){.type = type, .app = app});
 }
 
-static void take_log(struct conductor *self, struct member *member, json_object *message,
-                     const char *level)
-{
-    const char *text = "";
-    int priority = LOG_DEBUG;
-
-    (void)wire_get_string(message, "message", &text);
-    if (strcmp(level, "warning") == 0) {
-        priority = LOG_WARNING;
-        member_warn(member, text);
-    } else if (strcmp(level, "info") == 0) {
-        priority = LOG_INFO;
-    }
-    CLEANUP_FREE char *clean = wire_clean(text);
-
-    log_say(self->log, priority, member, "%s", clean != NULL ? clean : "");
-}
-
 static void on_message(void *data, struct worker *worker, json_object *message)
 {
     struct conductor *self = data;
@@ -315,10 +295,16 @@ static void on_message(void *data, struct worker *worker, json_object *message)
     const char *level = NULL;
 
     if (wire_get_string(message, "log", &level) == 0) {
-        take_log(self, member, message, level);
+        CLEANUP_FREE char *text = NULL;
+        int priority = member_take_log(member, message, level, &text);
+
+        log_relay(self->log, priority, member, text != NULL ? text : "");
     } else if (member_hear(member, message, cycle_app_waits(&self->cycle, i), &type)) {
         if (type == CYCLE_EVENT_APP_LOST) {
-            log_say(self->log, LOG_ERR, member, "%s", member->error);
+            log_say(self->log, LOG_APP_LOST, member, "%s", member->error);
+        } else if (type == CYCLE_EVENT_APP_OK && strcmp(member->phase, "freeze") == 0) {
+            log_say(self->log, LOG_APP_HELD, member, "held by %s",
+                    member->method != NULL ? member->method : member->app->plugin);
         }
         app_event(self, type, i);
     }
@@ -332,7 +318,7 @@ static void on_gone(void *data, struct worker *worker, const char *how)
 
     member_bury(member, how, self->cycle.apps[i].outcome);
     if (self->cycle.apps[i].outcome == CYCLE_OUTCOME_HELD) {
-        log_say(self->log, LOG_ERR, member, "%s", member->error);
+        log_say(self->log, LOG_APP_LOST, member, "%s", member->error);
     }
     app_event(self, CYCLE_EVENT_APP_GONE, i);
 }
@@ -367,7 +353,7 @@ static void look_for_marker(struct conductor *self)
     }
     (void)snprintf(self->roster.id, sizeof(self->roster.id), "%s", r > 0 && cycle != NULL ? cycle : "");
     self->ended_why = reason;
-    log_say(self->log, LOG_WARNING, NULL,
+    log_say(self->log, LOG_RESTARTED, NULL,
         "an earlier daemon ended while it held: the next thaw will say so");
     step(self, &(struct cycle_event){.type = CYCLE_EVENT_MARKER_FOUND});
 }
@@ -431,12 +417,15 @@ int conductor_prepare(struct conductor *self, uint64_t forward_deadline, uint64_
     assert(self->cycle.state == CYCLE_IDLE);
     free(self->ended_why);
     self->ended_why = NULL;
+    log_begin(self->log);
     r = roster_load(&self->roster, config_dir, &plan, ret_error);
     if (r < 0) {
+        log_say(self->log, LOG_FREEZE_FAILED, NULL, "the freeze failed: %s",
+                *ret_error != NULL ? *ret_error : strerror(-r));
         return r;
     }
     if (self->roster.apps.warnings != NULL) {
-        log_say(self->log, LOG_WARNING, NULL, "%s", self->roster.apps.warnings);
+        log_say(self->log, LOG_CONCERN, NULL, "%s", self->roster.apps.warnings);
     }
     plan.config_changed = stamp != self->stamp;
     self->stamp = stamp;

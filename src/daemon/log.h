@@ -21,8 +21,30 @@ void log_set_cycle(struct log *log, const char *id);
 /* While a file system may be frozen nothing is written that could wait for one. */
 void log_set_frozen(struct log *log, bool frozen);
 
-/* @member may be NULL: of no app alone. @priority is one of <syslog.h>. */
-void log_say(struct log *log, int priority, const struct member *member, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* The next cycle begins now: times of entries count from here. */
+void log_begin(struct log *log);
+
+/* Each has its MESSAGE_ID, its priority, and what of QUIESCED_PHASE and QUIESCED_RESULT
+ * does not come from the app. */
+enum log_event {
+    LOG_HELD,
+    LOG_CONSISTENT,
+    LOG_NOT_CONSISTENT,
+    LOG_FREEZE_FAILED,
+    LOG_HOLDS_ENDED,
+    LOG_SUPERSEDED,
+    LOG_RESTARTED,
+    LOG_CONCERN, /* a warning of the cycle as a whole */
+    LOG_APP_HELD,
+    LOG_APP_LOST,
+    LOG_WORKER_KILLED,
+    LOG_WORKER_STUCK,
+};
+
+/* @member is NULL for the events that are of no app alone. */
+void log_say(struct log *log, enum log_event event, const struct member *member,
+             const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What a worker said, with a @priority of <syslog.h>. */
+void log_relay(struct log *log, int priority, const struct member *member, const char *text);
 
 #endif

@@ -4,6 +4,7 @@
 #include "member.h"
 
 #include <stdarg.h>
+#include <syslog.h>
 
 #include "names.h"
 #include "util.h"
@@ -223,6 +224,20 @@ bool member_hear(struct member *member, json_object *message, bool waits,
     }
     *ret_type = take_result(member, message);
     return true;
+}
+
+int member_take_log(struct member *member, json_object *message, const char *level,
+                    char **ret_text)
+{
+    const char *text = "";
+
+    (void)wire_get_string(message, "message", &text);
+    *ret_text = wire_clean(text);
+    if (strcmp(level, "warning") == 0) {
+        member_warn(member, text);
+        return LOG_WARNING;
+    }
+    return strcmp(level, "info") == 0 ? LOG_INFO : LOG_DEBUG;
 }
 
 void member_kill(struct member *member)

@@ -50,6 +50,10 @@ int member_ask(struct member *member, const char *phase, uint64_t deadline,
  */
 bool member_hear(struct member *member, json_object *message, bool waits,
                  enum cycle_event_type *ret_type);
+/* Takes what it has to say at @level: a warning is kept. Its priority of <syslog.h>, and the
+ * text, to be freed; NULL without memory. */
+int member_take_log(struct member *member, json_object *message, const char *level,
+                    char **ret_text);
 /* It is late: SIGKILL. */
 void member_kill(struct member *member);
 /* It has let go, and exits by itself. */

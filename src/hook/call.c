@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <config.h>
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include "call.h"
 #include "child.h"
+#include "message_ids.h"
 #include "util.h"
 #include "wire.h"
 
@@ -41,12 +43,15 @@ static void call_print_later(struct call *call, const char *text)
     }
 }
 
-/* To the log file and the journal. */
-static void call_log(struct call *call, int priority, const char *text)
+/* To the log file and the journal. @id may be NULL: a note is no event. */
+static void call_log(struct call *call, int priority, const char *id, const char *text)
 {
     const struct journal_field fields[] = {
+        { "MESSAGE_ID", id },
         { "QUIESCED_PHASE", call->verb },
         { "QUIESCED_CYCLE", call->cycle },
+        { "QUIESCED_APP", call->app },
+        { "QUIESCED_RESULT", priority == LOG_ERR ? "failed" : NULL },
         { NULL, NULL },
     };
 
@@ -76,21 +81,21 @@ __attribute__((format(printf, 3, 0))) static void call_say(struct call *call, en
     }
     switch (kind) {
     case CALL_FAILURE:
-        call_log(call, LOG_ERR, text);
+        call_log(call, LOG_ERR, MESSAGE_ID_HOOK_FAILED, text);
         record_add_reason(&call->record, text);
         call_print_later(call, text);
         return;
     case CALL_COMPLAINT:
-        call_log(call, LOG_WARNING, text);
+        call_log(call, LOG_WARNING, MESSAGE_ID_HOOK_WARNING, text);
         record_add_warning(&call->record, text);
         call_print_later(call, text);
         return;
     case CALL_WARNING:
-        call_log(call, LOG_WARNING, text);
+        call_log(call, LOG_WARNING, MESSAGE_ID_HOOK_WARNING, text);
         record_add_warning(&call->record, text);
         return;
     case CALL_NOTE:
-        call_log(call, LOG_INFO, text);
+        call_log(call, LOG_INFO, NULL, text);
         return;
     }
     abort();
@@ -211,6 +216,26 @@ void call_write(struct call *call, enum record_how how, uint64_t deadline)
     } else if (text != NULL) {
         call_warn(call, "%s", text);
     }
+}
+
+void call_end(struct call *call)
+{
+    bool thaw = strcmp(call->verb, "thaw") == 0;
+    uint64_t took = now_usec() - call->started;
+    char usec[24];
+    const struct journal_field fields[] = {
+        { "MESSAGE_ID", thaw ? MESSAGE_ID_HOOK_THAWED : MESSAGE_ID_HOOK_FROZE },
+        { "QUIESCED_PHASE", call->verb },
+        { "QUIESCED_CYCLE", call->cycle },
+        { "QUIESCED_USEC", usec },
+        { "QUIESCED_RESULT", call->failed ? "failed" : "ok" },
+        { NULL, NULL },
+    };
+
+    (void)snprintf(usec, sizeof(usec), "%" PRIu64, took);
+    journal_log(call->journal, call->failed ? LOG_ERR : LOG_INFO, fields,
+                "the %s hook answers %s after %" PRIu64 " ms", call->verb,
+                call->failed ? "failure" : "success", took / USEC_PER_MSEC);
 }
 
 void call_print(struct call *call)

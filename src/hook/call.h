@@ -36,6 +36,7 @@ struct call {
     struct record record;
     bool recorded; /* this call has written the record already */
     char *cycle;   /* or NULL */
+    const char *app; /* that is spoken of, or NULL; for the journal */
     char print[CALL_PRINT_MAX];
     size_t n_print;
     bool failed; /* the exit status is not 0 */
@@ -66,6 +67,9 @@ char *call_runtime_path(const struct call *call, const char *name);
 /* Writes record and log in a child, within a second and until @deadline. What fails
  * is a warning. */
 void call_write(struct call *call, enum record_how how, uint64_t deadline);
+
+/* Tells the journal, and nobody else, how the call ended. */
+void call_end(struct call *call);
 
 /* Prints what was to be printed, if nobody has to be waited for. */
 void call_print(struct call *call);

@@ -102,6 +102,7 @@ static int run(const char *verb, void (*way)(struct call *call), uint64_t starte
     configure(&call, scripts);
     way(&call);
     call_print(&call);
+    call_end(&call);
     failed = call.failed;
     call_free(&call);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;

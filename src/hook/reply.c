@@ -176,6 +176,7 @@ static void say_app_held(struct call *call, json_object *app)
     json_object *warnings;
     uint64_t usec = 0;
 
+    call->app = name;
     if (is(app, "outcome", "held")) {
         (void)wire_get_uint(app, "hold_usec", &usec);
         call_note(call, "app '%s' is held by %s%s%s after %" PRIu64 " ms", name,
@@ -202,6 +203,7 @@ void reply_say_held(struct call *call, json_object *parameters)
     for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
         say_app_held(call, json_object_array_get_idx(apps, i));
     }
+    call->app = NULL;
     json_object_put(apps);
 }
 
@@ -247,12 +249,14 @@ void reply_fail(struct call *call, const char *error, json_object *parameters)
             is_said(reason, name, why)) {
             continue;
         }
+        call->app = name;
         if (is(app, "policy", "optional")) {
             call_warn(call, "app '%s': %s", name, why);
         } else {
             call_fail(call, "app '%s': %s", name, why);
         }
     }
+    call->app = NULL;
     json_object_put(apps);
 }
 
@@ -277,6 +281,7 @@ static bool say_app_verdict(struct call *call, json_object *app)
     const char *why = member(app, "error", "the hold was lost");
     CLEANUP_FREE char *text = NULL;
 
+    call->app = name;
     if (is(app, "outcome", "held")) {
         call_note(call, "app '%s' was held until the thaw", name);
         return false;
@@ -303,6 +308,7 @@ size_t reply_say_apps(struct call *call, json_object *parameters)
     for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
         n += say_app_verdict(call, json_object_array_get_idx(apps, i)) ? 1 : 0;
     }
+    call->app = NULL;
     json_object_put(apps);
     return n;
 }
