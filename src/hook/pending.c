@@ -10,11 +10,16 @@
 #include "util.h"
 #include "wire.h"
 
-#define PENDING_VERSION 1
+#define PENDING_VERSION 2
 #define PENDING_LIST "scripts.json"
 #define PENDING_LIST_NEW "scripts.json.tmp"
 #define PENDING_LOCK "lock"
 #define LOCK_AGAIN_MS 20
+#define FILE_MAX (WIRE_FRAME_MAX / 2) /* longer, and it is written anew */
+
+#define VERB_FREEZE "freeze"
+#define VERB_THAW "thaw"
+#define VERB_NONE "none"
 
 static char *pending_path(const char *directory, const char *name)
 {
@@ -93,6 +98,7 @@ void pending_close(struct pending *pending)
     free(pending->directory);
     pending->directory = NULL;
     pending->lock = util_close(pending->lock);
+    pending->file = util_close(pending->file);
 }
 
 static struct pending_script *find(const struct pending *pending, const char *path)
@@ -127,25 +133,31 @@ static int append(struct pending *pending, const struct pending_script *script)
     return 0;
 }
 
-static int load_script(struct pending *pending, json_object *object)
+/* Without it, nothing is changed. */
+static void forget(struct pending *pending, struct pending_script *script)
 {
-    struct pending_script script = { .weight = SCRIPT_LENIENT };
-    const char *path;
-    const char *verb;
-    bool strict;
-    uint64_t pid;
+    size_t behind;
+
+    if (script == NULL) {
+        return;
+    }
+    behind = pending->n - 1 - (size_t)(script - pending->list);
+    free(script->path);
+    memmove(script, script + 1, behind * sizeof(*script));
+    pending->n--;
+}
+
+/* Makes @script what is remembered of @path. */
+static int replace(struct pending *pending, const char *path, struct pending_script script)
+{
+    struct pending_script *old = find(pending, path);
     int r;
 
-    if (!json_object_is_type(object, json_type_object) ||
-        wire_get_string(object, "path", &path) < 0 || path[0] != '/' ||
-        wire_get_string(object, "verb", &verb) < 0 ||
-        wire_get_bool(object, "strict", &strict) < 0 || wire_get_uint(object, "pid", &pid) < 0 ||
-        pid > INT32_MAX || wire_get_uint(object, "start_time", &script.start_time) < 0) {
-        return -EBADMSG;
+    if (old != NULL) {
+        script.path = old->path;
+        *old = script;
+        return 0;
     }
-    script.pid = (pid_t)pid;
-    script.verb = strcmp(verb, "thaw") == 0 ? PENDING_THAW : PENDING_FREEZE;
-    script.weight = strict ? SCRIPT_STRICT : SCRIPT_LENIENT;
     script.path = strdup(path);
     if (script.path == NULL) {
         return -ENOMEM;
@@ -157,25 +169,67 @@ static int load_script(struct pending *pending, json_object *object)
     return r;
 }
 
-static int load_scripts(struct pending *pending, const char *text, size_t n)
+static int load_change(struct pending *pending, json_object *object)
+{
+    struct pending_script script = { .weight = SCRIPT_LENIENT };
+    const char *path;
+    const char *verb;
+    bool strict;
+    uint64_t pid;
+
+    if (!json_object_is_type(object, json_type_object) ||
+        wire_get_string(object, "path", &path) < 0 || path[0] != '/' ||
+        wire_get_string(object, "verb", &verb) < 0) {
+        return -EBADMSG;
+    }
+    if (strcmp(verb, VERB_NONE) == 0) {
+        forget(pending, find(pending, path));
+        return 0;
+    }
+    if (wire_get_bool(object, "strict", &strict) < 0 || wire_get_uint(object, "pid", &pid) < 0 ||
+        pid > INT32_MAX || wire_get_uint(object, "start_time", &script.start_time) < 0) {
+        return -EBADMSG;
+    }
+    script.pid = (pid_t)pid;
+    script.verb = strcmp(verb, VERB_THAW) == 0 ? PENDING_THAW : PENDING_FREEZE;
+    script.weight = strict ? SCRIPT_STRICT : SCRIPT_LENIENT;
+    return replace(pending, path, script);
+}
+
+/* The first line is the version, each other one a change. */
+static int load_line(struct pending *pending, const char *text, size_t n, bool first)
 {
     json_object *object;
-    json_object *scripts;
     uint64_t version;
     int r = wire_parse(text, n, &object);
 
     if (r < 0) {
         return r;
     }
-    if (wire_get_uint(object, "version", &version) < 0 || version != PENDING_VERSION ||
-        wire_get_array(object, "scripts", &scripts) < 0) {
-        json_object_put(object);
-        return -EBADMSG;
-    }
-    for (size_t i = 0; i < json_object_array_length(scripts) && r == 0; i++) {
-        r = load_script(pending, json_object_array_get_idx(scripts, i));
+    if (!first) {
+        r = load_change(pending, object);
+    } else if (wire_get_uint(object, "version", &version) < 0 || version != PENDING_VERSION) {
+        r = -EBADMSG;
     }
     json_object_put(object);
+    return r;
+}
+
+static int load_lines(struct pending *pending, const char *text, size_t n)
+{
+    const char *end = text + n;
+    bool first = true;
+    int r = 0;
+
+    for (const char *line = text; r == 0; first = false) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+
+        if (newline == NULL) {
+            return first ? -EBADMSG : 0; /* nothing was done yet on a line cut short */
+        }
+        r = load_line(pending, line, (size_t)(newline - line), first);
+        line = newline + 1;
+    }
     return r;
 }
 
@@ -189,7 +243,7 @@ static int load_file(struct pending *pending, int fd)
         return -ENOMEM;
     }
     n = read(fd, text, WIRE_FRAME_MAX);
-    r = n < 0 ? -EBADMSG : load_scripts(pending, text, (size_t)n);
+    r = n < 0 ? -EBADMSG : load_lines(pending, text, (size_t)n);
     free(text);
     return r;
 }
@@ -302,91 +356,112 @@ int pending_open(const char *runtime_dir, int wake_fd, uint64_t deadline,
     return r;
 }
 
-static json_object *save_script(const struct pending_script *script)
+/* A change as a line, to be freed, or NULL. */
+static char *describe(const struct pending_script *script, const char *verb)
 {
     json_object *object = json_object_new_object();
+    char *line = NULL;
 
     if (object == NULL) {
         return NULL;
     }
     (void)json_object_object_add(object, "path", json_object_new_string(script->path));
-    (void)json_object_object_add(
-        object, "verb", json_object_new_string(script->verb == PENDING_THAW ? "thaw" : "freeze"));
+    (void)json_object_object_add(object, "verb", json_object_new_string(verb));
     (void)json_object_object_add(object, "strict",
                                  json_object_new_boolean(script->weight == SCRIPT_STRICT));
     (void)json_object_object_add(object, "pid", json_object_new_int64(script->pid));
     (void)json_object_object_add(object, "start_time",
                                  json_object_new_int64((int64_t)script->start_time));
-    return object;
-}
-
-/* The list as text, to be freed, or NULL. */
-static char *save_scripts(const struct pending *pending)
-{
-    json_object *object = json_object_new_object();
-    json_object *scripts = json_object_new_array();
-    char *text = NULL;
-
-    if (object == NULL || scripts == NULL) {
-        json_object_put(object);
-        json_object_put(scripts);
-        return NULL;
+    if (asprintf(&line, "%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN)) <
+        0) {
+        line = NULL;
     }
-    for (size_t i = 0; i < pending->n; i++) {
-        (void)json_object_array_add(scripts, save_script(&pending->list[i]));
-    }
-    (void)json_object_object_add(object, "version", json_object_new_int(PENDING_VERSION));
-    (void)json_object_object_add(object, "scripts", scripts);
-    text = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
     json_object_put(object);
-    return text;
+    return line;
 }
 
-static int write_file(const char *path, const char *text)
+static char *describe_now(const struct pending_script *script)
 {
-    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    size_t n = strlen(text);
+    return describe(script, script->verb == PENDING_THAW ? VERB_THAW : VERB_FREEZE);
+}
+
+/* In one piece: a hook that is killed leaves no half a line behind. */
+static int add_line(struct pending *pending, const char *line)
+{
+    size_t n = line != NULL ? strlen(line) : 0;
     ssize_t written;
 
-    if (fd < 0) {
-        return -errno;
+    if (line == NULL) {
+        return -ENOMEM;
     }
-    written = write(fd, text, n);
+    written = write(pending->file, line, n);
     if (written < 0) {
         return -errno;
     }
+    pending->size += (size_t)written;
     return (size_t)written == n ? 0 : -ENOSPC;
 }
 
-static int pending_save(const struct pending *pending)
+static int add_all(struct pending *pending)
 {
-    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
-    CLEANUP_FREE char *path_new = pending_path(pending->directory, PENDING_LIST_NEW);
-    CLEANUP_FREE char *text = NULL;
+    char head[32];
     int r;
 
+    (void)snprintf(head, sizeof(head), "{\"version\":%d}\n", PENDING_VERSION);
+    r = add_line(pending, head);
+    for (size_t i = 0; i < pending->n && r == 0; i++) {
+        CLEANUP_FREE char *line = describe_now(&pending->list[i]);
+
+        r = add_line(pending, line);
+    }
+    return r;
+}
+
+/* The file anew, beside the old one until it is complete. */
+static int pending_save(struct pending *pending)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    CLEANUP_FREE char *path = pending_path(pending->directory, PENDING_LIST);
+    CLEANUP_FREE char *path_new = pending_path(pending->directory, PENDING_LIST_NEW);
+    int r;
+
+    pending->file = util_close(pending->file);
+    pending->size = 0;
     if (path == NULL || path_new == NULL) {
         return -ENOMEM;
     }
     if (pending->n == 0) {
         return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
     }
-    text = save_scripts(pending);
-    if (text == NULL) {
-        return -ENOMEM;
+    pending->file = open(path_new, flags, 0600);
+    if (pending->file < 0) {
+        return -errno;
     }
-    r = write_file(path_new, text);
+    r = add_all(pending);
+    if (r == 0 && rename(path_new, path) < 0) {
+        r = -errno;
+    }
     if (r < 0) {
-        return r;
+        pending->file = util_close(pending->file);
     }
-    return rename(path_new, path) < 0 ? -errno : 0;
+    return r;
+}
+
+/* @line is what has changed. */
+static int pending_note(struct pending *pending, const char *line)
+{
+    if (pending->file < 0 || pending->n == 0 || pending->size > FILE_MAX ||
+        add_line(pending, line) < 0) {
+        return pending_save(pending);
+    }
+    return 0;
 }
 
 int pending_set(struct pending *pending, const char *path, enum script_weight weight,
                 enum pending_verb verb, pid_t pid)
 {
     struct pending_script script = { .weight = weight, .verb = verb, .pid = pid };
-    struct pending_script *old = find(pending, path);
+    CLEANUP_FREE char *line = NULL;
     char state;
     int r;
 
@@ -396,34 +471,23 @@ int pending_set(struct pending *pending, const char *path, enum script_weight we
     if (pid > 0 && read_stat(pid, &state, &script.start_time) < 0) {
         script.pid = 0; /* it has gone already */
     }
-    if (old != NULL) {
-        script.path = old->path;
-        *old = script;
-        return pending_save(pending);
-    }
-    script.path = strdup(path);
-    if (script.path == NULL) {
-        return -ENOMEM;
-    }
-    r = append(pending, &script);
+    r = replace(pending, path, script);
     if (r < 0) {
-        free(script.path);
         return r;
     }
-    return pending_save(pending);
+    line = describe_now(find(pending, path));
+    return pending_note(pending, line);
 }
 
 int pending_remove(struct pending *pending, const char *path)
 {
     struct pending_script *script = find(pending, path);
-    size_t behind;
+    CLEANUP_FREE char *line = NULL;
 
     if (pending->directory == NULL || script == NULL) {
         return 0;
     }
-    behind = pending->n - 1 - (size_t)(script - pending->list);
-    free(script->path);
-    memmove(script, script + 1, behind * sizeof(*script));
-    pending->n--;
-    return pending_save(pending);
+    line = describe(script, VERB_NONE);
+    forget(pending, script);
+    return pending_note(pending, line);
 }

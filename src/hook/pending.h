@@ -4,7 +4,9 @@
  *
  * One file in the hook's own runtime directory, so that the next call thaws what a
  * hook that was killed has frozen, and notices what still runs. The lock beside it
- * keeps two hooks from mixing their scripts.
+ * keeps two hooks from mixing their scripts. The file grows by a line a change, since
+ * to write all of it anew costs more than to start a script; reading it, the last line
+ * of a script counts.
  */
 #ifndef QUIESCED_HOOK_PENDING_H
 #define QUIESCED_HOOK_PENDING_H
@@ -34,13 +36,15 @@ struct pending_script {
 struct pending {
     char *directory; /* NULL: nothing is remembered */
     int lock;
+    int file;    /* for appending; -1: it is written anew first */
+    size_t size; /* of the file */
     struct pending_script *list; /* in the order of the freeze */
     size_t n;
 };
 
-#define PENDING_NONE \
-    {                \
-        .lock = -1   \
+#define PENDING_NONE             \
+    {                            \
+        .lock = -1, .file = -1   \
     }
 
 /* Is there anything to be remembered? Asks for no lock. */

@@ -150,13 +150,15 @@ static void test_nonsense_is_an_error_and_an_empty_list(void **state)
         "",
         "{",
         "[]",
-        "{\"version\":2,\"scripts\":[]}",
-        "{\"version\":1}",
-        "{\"version\":1,\"scripts\":[1]}",
-        "{\"version\":1,\"scripts\":[{\"path\":\"relative\",\"verb\":\"freeze\",\"strict\":true,"
-        "\"pid\":0,\"start_time\":0}]}",
-        "{\"version\":1,\"scripts\":[{\"path\":\"/a\",\"verb\":\"freeze\",\"strict\":true,"
-        "\"pid\":-1,\"start_time\":0}]}",
+        "{}\n",
+        "{\"version\":2}",
+        "{\"version\":1}\n",
+        "{\"version\":2}\n1\n",
+        "{\"version\":2}\n{\"path\":\"/a\"}\n",
+        "{\"version\":2}\n{\"path\":\"relative\",\"verb\":\"freeze\",\"strict\":true,"
+        "\"pid\":0,\"start_time\":0}\n",
+        "{\"version\":2}\n{\"path\":\"/a\",\"verb\":\"freeze\",\"strict\":true,"
+        "\"pid\":-1,\"start_time\":0}\n",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -177,12 +179,50 @@ static void test_nonsense_is_an_error_and_an_empty_list(void **state)
     }
 }
 
+static void test_a_line_cut_short_is_not_counted(void **state)
+{
+    struct pending pending;
+
+    write_list(*state,
+               "{\"version\":2}\n"
+               "{\"path\":\"/a\",\"verb\":\"freeze\",\"strict\":true,\"pid\":0,"
+               "\"start_time\":0}\n"
+               "{\"path\":\"/a\",\"verb\":\"none\"",
+               0600);
+    open_list(*state, &pending);
+    assert_int_equal(pending.n, 1);
+    assert_int_equal(pending_set(&pending, "/b", SCRIPT_STRICT, PENDING_FREEZE, 0), 0);
+    pending_close(&pending);
+
+    open_list(*state, &pending);
+    assert_int_equal(pending.n, 2);
+    pending_close(&pending);
+}
+
+static void test_a_list_of_many_changes_stays_readable(void **state)
+{
+    struct pending pending;
+
+    open_list(*state, &pending);
+    assert_int_equal(pending_set(&pending, "/kept", SCRIPT_STRICT, PENDING_FREEZE, 0), 0);
+    for (int i = 0; i < 5000; i++) {
+        assert_int_equal(pending_set(&pending, "/a", SCRIPT_LENIENT, PENDING_THAW, 0), 0);
+        assert_int_equal(pending_remove(&pending, "/a"), 0);
+    }
+    pending_close(&pending);
+
+    open_list(*state, &pending);
+    assert_int_equal(pending.n, 1);
+    assert_string_equal(pending.list[0].path, "/kept");
+    pending_close(&pending);
+}
+
 static void test_a_list_that_others_can_write_is_not_believed(void **state)
 {
     struct pending pending;
     char *error = NULL;
 
-    write_list(*state, "{\"version\":1,\"scripts\":[]}", 0666);
+    write_list(*state, "{\"version\":2}\n", 0666);
     assert_int_equal(pending_open(*state, -1, now_usec() + PATIENCE, &pending, &error), -EBADMSG);
     assert_non_null(error);
     free(error);
@@ -208,6 +248,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_second_hook_waits_and_gives_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense_is_an_error_and_an_empty_list, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_line_cut_short_is_not_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_list_of_many_changes_stays_readable, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_list_that_others_can_write_is_not_believed, setup,
                                         teardown),
