@@ -198,6 +198,13 @@ static char *call_write_files(void *data)
     return text;
 }
 
+/* Nothing has happened, and no older record says otherwise. */
+static bool call_is_void(const struct call *call)
+{
+    return record_is_empty(&call->record) && logfile_is_empty(&call->log) &&
+           !record_exists(call->state_dir);
+}
+
 void call_write(struct call *call, enum record_how how, uint64_t deadline)
 {
     struct call_written written = { .call = call, .how = how };
@@ -205,6 +212,9 @@ void call_write(struct call *call, enum record_how how, uint64_t deadline)
     uint64_t end = min_usec(deadline, now_usec() + CALL_RECORD_USEC);
     int r;
 
+    if (call_is_void(call)) {
+        return;
+    }
     if (how == RECORD_NEW && call->recorded) {
         written.how = RECORD_AGAIN;
     }

@@ -114,13 +114,18 @@ static int logfile_put(int fd, const char *text, size_t n)
     return 0;
 }
 
+bool logfile_is_empty(const struct logfile *log)
+{
+    return log->n == 0 && log->dropped == 0;
+}
+
 int logfile_write(const struct logfile *log, const char *path)
 {
     CLEANUP_CLOSE int fd = -1;
     char more[64];
     int r;
 
-    if (log->n == 0 && log->dropped == 0) {
+    if (logfile_is_empty(log)) {
         return 0;
     }
     fd = logfile_open(path);

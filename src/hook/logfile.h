@@ -8,6 +8,7 @@
 #ifndef QUIESCED_HOOK_LOGFILE_H
 #define QUIESCED_HOOK_LOGFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ struct logfile {
 
 /* Adds one line; @verb is "freeze" or "thaw". */
 void logfile_add(struct logfile *log, const char *verb, const char *text);
+
+bool logfile_is_empty(const struct logfile *log);
 
 /*
  * Appends what was kept to @path, whose directory is made if only it is missing.

@@ -51,8 +51,8 @@ int record_init(struct record *record)
     record_set(record, "version", json_object_new_int(RECORD_VERSION));
     record_set_state(record, RECORD_FAILED, RECORD_NO_VERDICT);
     record_set_text(record, "cycle", NULL);
-    record_set_line(record, "boot_id", "/proc/sys/kernel/random/boot_id");
-    record_set_line(record, "machine_id", "/etc/machine-id");
+    record_set_text(record, "boot_id", NULL); /* read when it is written */
+    record_set_text(record, "machine_id", NULL);
     record_set(record, "started", json_object_new_int64((int64_t)wall_usec()));
     record_set(record, "held_since", NULL);
     record_set(record, "finished", NULL);
@@ -321,10 +321,24 @@ static int record_join(const struct record *record, int directory)
     return r;
 }
 
-int record_write(const struct record *record, const char *state_dir, enum record_how how)
+bool record_exists(const char *state_dir)
+{
+    CLEANUP_FREE char *path = NULL;
+    struct stat st;
+
+    if (asprintf(&path, "%s/" RECORD_FILE, state_dir) < 0) {
+        path = NULL;
+        return true;
+    }
+    return lstat(path, &st) == 0 || errno != ENOENT;
+}
+
+int record_write(struct record *record, const char *state_dir, enum record_how how)
 {
     CLEANUP_CLOSE int directory = record_open_directory(record, state_dir);
 
+    record_set_line(record, "boot_id", "/proc/sys/kernel/random/boot_id");
+    record_set_line(record, "machine_id", "/etc/machine-id");
     if (directory < 0) {
         return directory == -ENOENT && record_is_empty(record) ? 0 : directory;
     }

@@ -38,7 +38,7 @@ struct record {
     json_object *object;
 };
 
-/* Starts a record: now, on this machine. 0 or -ENOMEM. */
+/* Starts a record: now. 0 or -ENOMEM. */
 int record_init(struct record *record);
 void record_free(struct record *record);
 
@@ -56,12 +56,15 @@ void record_set_script(struct record *record, const char *path, const char *verb
 /* Is there anything in it that an administrator has configured? */
 bool record_is_empty(const struct record *record);
 
+/* Is there a record in @state_dir, or may there be one? */
+bool record_exists(const char *state_dir);
+
 /*
  * Writes record.json in @state_dir, by a temporary file and a rename; the directory
  * is made if only it is missing and the record is not empty. May block. A record
  * that cannot be written leaves none that claims an older success. A joining one
  * that has nothing to say and finds no held record writes nothing. 0 or -errno.
  */
-int record_write(const struct record *record, const char *state_dir, enum record_how how);
+int record_write(struct record *record, const char *state_dir, enum record_how how);
 
 #endif

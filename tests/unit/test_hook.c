@@ -22,12 +22,30 @@
 static void test_nothing_configured_is_a_success(void **state)
 {
     struct hook_outcome outcome;
+    char *record;
 
     hook_run("freeze", &outcome);
     assert_int_equal(outcome.status, 0);
     assert_string_equal(outcome.text, "");
+    hook_assert("thaw", 0, "");
+    record = hook_read(*state, "state/record.json");
+    assert_string_equal(record, "");
+    free(record);
+}
+
+static void test_nothing_configured_replaces_an_older_record(void **state)
+{
+    char *script = files_path(*state, "own/1");
+
+    hook_script(*state, "own/1", "");
+    hook_assert("freeze", 0, "");
+    hook_assert("thaw", 0, "");
+    files_check(unlink(script) == 0, script);
+    free(script);
+    hook_assert("freeze", 0, "");
     hook_assert_record(*state, "state", "\"held\"");
     hook_assert_record(*state, "apps", "[]");
+    hook_assert_record(*state, "scripts", "[]");
     hook_assert("thaw", 0, "");
     hook_assert_record(*state, "state", "\"thawed\"");
     hook_assert_record(*state, "consistent", "null");
@@ -324,6 +342,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_configured_is_a_success, hook_setup,
                                         hook_teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_configured_replaces_an_older_record,
+                                        hook_setup, hook_teardown),
         cmocka_unit_test_setup_teardown(test_arguments, hook_setup, hook_teardown),
         cmocka_unit_test_setup_teardown(test_scripts_freeze_forwards_and_thaw_backwards, hook_setup,
                                         hook_teardown),
