@@ -30,6 +30,7 @@ class App:
     not_running: str = "fail"
     faults: dict = field(default_factory=dict)
     options: dict = field(default_factory=dict)
+    traced: bool = True         # the plugin writes a line for each phase
 
     @property
     def required(self):
@@ -63,8 +64,9 @@ class Site(House):
             self._write(self.config / "apps.d" / f"{app.name}.conf", {
                 "app": {"plugin": "fault", "policy": app.policy,
                         "not_running": app.not_running},
-                "fault": {"lock": self.lock(app), "trace": self.locks / f"{app.name}.trace",
-                          **app.faults, **app.options}})
+                "fault": {"lock": self.lock(app), **app.faults, **app.options,
+                          **({"trace": self.locks / f"{app.name}.trace"} if app.traced
+                             else {})}})
 
     @staticmethod
     def _own_file(path):
