@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Copies of a disk on which a PostgreSQL is written to, with and without our hook, and with and
 without FIFREEZE: rows that are missing, what was replayed, and how long the start took."""

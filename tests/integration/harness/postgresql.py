@@ -18,7 +18,9 @@ from .waiting import wait_until
 USER = "daemon"
 PASSWORD = "not-to-be-seen"
 SMALL = {"shared_buffers": "16MB", "max_connections": "20", "max_worker_processes": "2",
-         "autovacuum": "off", "min_wal_size": "2MB", "max_wal_size": "64MB"}
+         "autovacuum": "off", "min_wal_size": "2MB", "max_wal_size": "64MB",
+         # the default only from 14 on
+         "password_encryption": "scram-sha-256"}
 # who may come in: the daemon's user by its socket, and a role with a password
 HBA = """\
 local all         postgres trust
