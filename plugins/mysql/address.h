@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* address.h: the plugin's options, checked: where the server is, and whose login */
+/* address.h: where the server is, as configured */
 #ifndef MYSQL_ADDRESS_H
 #define MYSQL_ADDRESS_H
 
 #include <stdbool.h>
 
-#include "client.h"
 #include "quiesced-plugin.h"
 
 /* Oracle's packages and most distributions have it there. */
@@ -18,22 +17,24 @@ struct address {
     char *socket;
     char *host;
     unsigned int port; /* 0: not given */
-    char *user;
-    char *password;
     bool remote;
     char text[300]; /* "'/run/mysqld/mysqld.sock'", for messages */
 };
 
-extern const struct quiesced_option address_options[];
+/* Each takes the value of the key of that name. What is wrong is told to @host. */
+int address_set_socket(struct address *address, const struct quiesced_host *host,
+                       const char *value);
+int address_set_host(struct address *address, const struct quiesced_host *host, const char *value);
+int address_set_port(struct address *address, const struct quiesced_host *host, const char *value);
+int address_set_remote(struct address *address, const struct quiesced_host *host,
+                       const char *value);
 
-/* Takes one option. What is wrong is told to @host. */
-int address_set(struct address *address, const struct quiesced_host *host, const char *key,
-                const char *value);
-/* Do the options fit together? Fills in what was not given. */
-int address_complete(struct address *address, const struct quiesced_host *host);
-/* Frees the strings; the password is overwritten first. */
+/* Do they fit together? Fills in what was not given: @socket, which may be NULL, or the
+ * usual one. */
+int address_complete(struct address *address, const struct quiesced_host *host, const char *socket);
 void address_clear(struct address *address);
 
-struct client_target address_target(const struct address *address);
+/* Without asking a resolver: a name other than localhost may lead anywhere. */
+bool address_is_loopback(const struct address *address);
 
 #endif

@@ -97,6 +97,33 @@ static int client_socket(MYSQL *mysql)
 
 /* Whatever else there is: no option file is read unless it is asked for, and
  * nothing is asked for here. */
+static bool set_option(MYSQL *mysql, enum mysql_option option, const void *value)
+{
+    return mysql_options(mysql, option, value) == 0;
+}
+
+/* Said in any case: libmariadb's default differs from version to version. */
+static bool set_tls(MYSQL *mysql, const struct client_target *target)
+{
+#ifdef MARIADB_PACKAGE_VERSION
+    const my_bool on = target->tls != CLIENT_TLS_OFF;
+    const my_bool verify = target->tls == CLIENT_TLS_VERIFY;
+    bool ok = set_option(mysql, MYSQL_OPT_SSL_ENFORCE, &on) &&
+              set_option(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+#else
+    static const unsigned int modes[] = {
+        [CLIENT_TLS_OFF] = SSL_MODE_DISABLED,
+        [CLIENT_TLS_ENCRYPT] = SSL_MODE_REQUIRED,
+        [CLIENT_TLS_VERIFY] = SSL_MODE_VERIFY_IDENTITY,
+    };
+    bool ok = set_option(mysql, MYSQL_OPT_SSL_MODE, &modes[target->tls]);
+#endif
+
+    return ok && (target->tls_ca == NULL || set_option(mysql, MYSQL_OPT_SSL_CA, target->tls_ca)) &&
+           (target->tls_cert == NULL || set_option(mysql, MYSQL_OPT_SSL_CERT, target->tls_cert)) &&
+           (target->tls_key == NULL || set_option(mysql, MYSQL_OPT_SSL_KEY, target->tls_key));
+}
+
 static int client_set_options(MYSQL *mysql, const struct client_target *target,
                               unsigned int seconds)
 {
@@ -105,12 +132,12 @@ static int client_set_options(MYSQL *mysql, const struct client_target *target,
     const unsigned int protocol =
         target->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
 
-    if (mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) != 0 ||
-        mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) != 0 ||
-        mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds) != 0 ||
-        mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol) != 0 ||
-        mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no_files) != 0 ||
-        mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4") != 0) {
+    if (!set_option(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &seconds) ||
+        !set_option(mysql, MYSQL_OPT_READ_TIMEOUT, &seconds) ||
+        !set_option(mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds) ||
+        !set_option(mysql, MYSQL_OPT_PROTOCOL, &protocol) ||
+        !set_option(mysql, MYSQL_OPT_LOCAL_INFILE, &no_files) ||
+        !set_option(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4") || !set_tls(mysql, target)) {
         return -EINVAL;
     }
 #ifdef MARIADB_PACKAGE_VERSION
@@ -123,12 +150,12 @@ static int client_set_options(MYSQL *mysql, const struct client_target *target,
      * a server that asks for mysql_clear_password. Oracle's library does so on
      * request only.
      */
-    const bool off = false;
+    const my_bool off = 0;
 
-    if (mysql_options(mysql, MYSQL_OPT_RECONNECT, &off) != 0 ||
-        mysql_options(mysql, MARIADB_OPT_RESTRICTED_AUTH,
-                      "mysql_native_password,client_ed25519,parsec,"
-                      "caching_sha2_password,sha256_password") != 0) {
+    if (!set_option(mysql, MYSQL_OPT_RECONNECT, &off) ||
+        !set_option(mysql, MARIADB_OPT_RESTRICTED_AUTH,
+                    "mysql_native_password,client_ed25519,parsec,"
+                    "caching_sha2_password,sha256_password")) {
         return -EINVAL;
     }
 #endif
@@ -158,6 +185,10 @@ int client_connect(struct client *client, const struct client_target *target, ui
         client_set_error(client, mysql_errno(mysql), mysql_error(mysql));
         mysql_close(mysql);
         return -EREMOTEIO;
+    }
+    if (target->tls != CLIENT_TLS_OFF && mysql_get_ssl_cipher(mysql) == NULL) {
+        mysql_close(mysql);
+        return client_fail(client, -EPROTO, "the connection is not encrypted");
     }
     client->mysql = mysql;
     client->fd = client_socket(mysql);
@@ -328,6 +359,16 @@ const char *const *client_rows_next(struct client_rows *rows)
 unsigned int client_rows_width(const struct client_rows *rows)
 {
     return rows->result != NULL ? mysql_num_fields(rows->result) : 0;
+}
+
+int client_rows_column(const struct client_rows *rows, const char *name)
+{
+    for (unsigned int i = 0; i < client_rows_width(rows); i++) {
+        if (strcasecmp(mysql_fetch_field_direct(rows->result, i)->name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
 }
 
 struct client_rows *client_rows_free(struct client_rows *rows)

@@ -25,6 +25,12 @@
 struct client;
 struct client_rows;
 
+enum client_tls {
+    CLIENT_TLS_OFF,
+    CLIENT_TLS_ENCRYPT, /* whoever answers */
+    CLIENT_TLS_VERIFY,  /* by certificate and name */
+};
+
 /* Where to connect and as whom. Strings stay with the caller. */
 struct client_target {
     const char *socket; /* or NULL: TCP to @host and @port */
@@ -32,6 +38,10 @@ struct client_target {
     unsigned int port;
     const char *user;
     const char *password; /* or NULL */
+    enum client_tls tls;  /* only over TCP */
+    const char *tls_ca;   /* files, or NULL */
+    const char *tls_cert;
+    const char *tls_key;
 };
 
 enum client_wait {
@@ -76,6 +86,8 @@ const char *client_error(const struct client *client);
 /* The next row, NULL at the end. A NULL value is a NULL pointer. */
 const char *const *client_rows_next(struct client_rows *rows);
 unsigned int client_rows_width(const struct client_rows *rows);
+/* The number of the column @name, or -1 */
+int client_rows_column(const struct client_rows *rows, const char *name);
 struct client_rows *client_rows_free(struct client_rows *rows);
 
 static inline void client_rows_cleanup(struct client_rows **rows)
@@ -90,11 +102,16 @@ static inline void client_rows_cleanup(struct client_rows **rows)
 #define CLIENT_E_TOO_MANY_CONNECTIONS 1040u
 #define CLIENT_E_ACCESS_DENIED 1045u
 #define CLIENT_E_PARSE 1064u
+#define CLIENT_E_NO_SUCH_THREAD 1094u
+#define CLIENT_E_KILL_DENIED 1095u
+#define CLIENT_E_TABLE_DENIED 1142u
+#define CLIENT_E_NO_SUCH_TABLE 1146u
 #define CLIENT_E_UNKNOWN_VARIABLE 1193u
 #define CLIENT_E_LOCK_WAIT_TIMEOUT 1205u
 #define CLIENT_E_PRIVILEGE 1227u
 #define CLIENT_E_INTERRUPTED 1317u
 #define CLIENT_E_SOCKET_AUTH_DENIED 1698u
+#define CLIENT_E_NO_SUCH_QUERY 1957u
 #define CLIENT_E_STATEMENT_TIMEOUT 1969u
 /* and the library's */
 #define CLIENT_E_NO_SOCKET 2002u

@@ -100,7 +100,7 @@ static int await_lsn(const struct quiesced_host *host, struct client *client, ui
 }
 
 static void redo_explain(const struct quiesced_host *host, const struct client *client,
-                         const struct server *server, int r)
+                         const struct server *server, enum policy_blockers blockers, int r)
 {
     struct server lazy = *server;
     char statement[512];
@@ -111,7 +111,7 @@ static void redo_explain(const struct quiesced_host *host, const struct client *
                           "innodb_flush_log_at_trx_commit is 0, and Innodb_lsn_flushed has "
                           "not reached the end of the log as it was under the lock");
     } else if (r == -EREMOTEIO && client_code(client) == CLIENT_E_PRIVILEGE) {
-        rights_statement(&lazy, statement, sizeof(statement));
+        rights_statement(&lazy, blockers, statement, sizeof(statement));
         host->error(host,
                     "cannot write out the redo log, as "
                     "innodb_flush_log_at_trx_commit = 0 demands: %s; grant it: %s",
@@ -123,7 +123,7 @@ static void redo_explain(const struct quiesced_host *host, const struct client *
 }
 
 int redo_flush(const struct quiesced_host *host, struct client *client, const struct server *server,
-               uint64_t deadline)
+               enum policy_blockers blockers, uint64_t deadline)
 {
     bool lazy = false;
     int r = redo_is_lazy(client, deadline, &lazy);
@@ -134,7 +134,7 @@ int redo_flush(const struct quiesced_host *host, struct client *client, const st
                                                              CLIENT_CANCELLABLE, deadline, NULL);
     }
     if (r < 0 && r != -ECANCELED) {
-        redo_explain(host, client, server, r);
+        redo_explain(host, client, server, blockers, r);
     }
     return r;
 }

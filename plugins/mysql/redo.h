@@ -12,11 +12,13 @@
 #include <stdint.h>
 
 #include "client.h"
+#include "policy.h"
 #include "quiesced-plugin.h"
 #include "server.h"
 
-/* Under the lock. Tells @host what failed, unless it is -ECANCELED. */
+/* Under the lock. Tells @host what failed, unless it is -ECANCELED; @blockers is for the
+ * GRANT in it. */
 int redo_flush(const struct quiesced_host *host, struct client *client, const struct server *server,
-               uint64_t deadline);
+               enum policy_blockers blockers, uint64_t deadline);
 
 #endif

@@ -23,6 +23,9 @@ static void rights_add(const char *name, size_t length, const struct server *ser
                    (server->flavour == SERVER_MYSQL && is_name(name, length, "FLUSH_TABLES"));
     rights->flush_logs = rights->flush_logs || reload;
     rights->process = rights->process || all || is_name(name, length, "PROCESS");
+    rights->kill = rights->kill || all || is_name(name, length, "SUPER") ||
+                   is_name(name, length, "CONNECTION ADMIN") ||
+                   is_name(name, length, "CONNECTION_ADMIN");
 }
 
 void rights_parse_line(const char *line, const struct server *server, struct rights *rights)
@@ -93,8 +96,73 @@ const char *rights_binlog_name(const struct server *server)
                : "REPLICATION CLIENT";
 }
 
-void rights_statement(const struct server *server, char *ret, size_t size)
+const char *rights_replica_name(const struct server *server)
 {
-    (void)snprintf(ret, size, "GRANT %s, PROCESS, %s ON *.* TO %s", rights_lock_name(server),
-                   rights_binlog_name(server), server->account);
+    return server->flavour == SERVER_MARIADB && server->version >= SERVER_VERSION(10u, 5u, 9u)
+               ? "SLAVE MONITOR"
+               : "REPLICATION CLIENT";
+}
+
+const char *rights_kill_name(const struct server *server)
+{
+    if (server->flavour == SERVER_MARIADB) {
+        return server->version >= SERVER_VERSION(10u, 5u, 2u) ? "CONNECTION ADMIN" : "SUPER";
+    }
+    return server->version >= SERVER_VERSION(8u, 0u, 0u) ? "CONNECTION_ADMIN" : "SUPER";
+}
+
+void rights_statement(const struct server *server, enum policy_blockers blockers, char *ret,
+                      size_t size)
+{
+    const char *binlog = rights_binlog_name(server);
+    const char *replica = rights_replica_name(server);
+    bool both = strcmp(binlog, replica) != 0;
+    bool kills = blockers == POLICY_KILL;
+
+    (void)snprintf(ret, size, "GRANT %s, PROCESS, %s%s%s%s%s ON *.* TO %s",
+                   rights_lock_name(server), binlog, both ? ", " : "", both ? replica : "",
+                   kills ? ", " : "", kills ? rights_kill_name(server) : "", server->account);
+}
+
+static int lacks(const struct server *server, const struct policy *policy,
+                 const struct quiesced_host *host, const char *name, const char *what_for)
+{
+    char grant[512];
+
+    rights_statement(server, policy->blockers, grant, sizeof(grant));
+    host->error(host, "user %s lacks the privilege %s, %s; grant it: %s", server->account, name,
+                what_for, grant);
+    return -EACCES;
+}
+
+int rights_check(const struct rights *rights, const struct server *server,
+                 const struct policy *policy, enum method method, const struct quiesced_host *host)
+{
+    bool mysql = server->flavour == SERVER_MYSQL;
+    char grant[512];
+
+    if (!rights->certain) {
+        return 0; /* the lock itself will tell */
+    }
+    if (!rights->lock || (mysql && server->redo_is_lazy && !rights->flush_logs)) {
+        return lacks(server, policy, host, rights_lock_name(server), "which the lock takes");
+    }
+    if (!rights->process && mysql) {
+        return lacks(server, policy, host, "PROCESS",
+                     "without which the lock could run into a long statement unseen");
+    }
+    if (!rights->process && policy->blockers != POLICY_WAIT) {
+        return lacks(server, policy, host, "PROCESS", "which blockers = fail and kill take");
+    }
+    if (!rights->kill && policy->blockers == POLICY_KILL) {
+        return lacks(server, policy, host, rights_kill_name(server), "which blockers = kill takes");
+    }
+    if (!rights->process) {
+        rights_statement(server, policy->blockers, grant, sizeof(grant));
+        host->log(host, method == METHOD_FTWRL ? QUIESCED_WARNING : QUIESCED_INFO,
+                  "user %s lacks the privilege PROCESS, so statements of others that the lock "
+                  "has to wait for are not seen: %s",
+                  server->account, grant);
+    }
+    return 0;
 }

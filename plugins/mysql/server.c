@@ -73,7 +73,8 @@ static int server_read_variables(struct client *client, uint64_t deadline, struc
     /* Not by SELECT @@: what a server does not have would be an error. */
     r = client_query(client,
                      "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', "
-                     "'server_uuid', 'server_uid', 'innodb_flush_log_at_trx_commit')",
+                     "'server_uuid', 'server_uid', 'innodb_flush_log_at_trx_commit', "
+                     "'gtid_slave_pos')",
                      CLIENT_CANCELLABLE, deadline, &rows);
     if (r < 0) {
         return r;
@@ -86,6 +87,8 @@ static int server_read_variables(struct client *client, uint64_t deadline, struc
             server->binlog = strcasecmp(row[1], "ON") == 0 || strcmp(row[1], "1") == 0;
         } else if (strcasecmp(row[0], "innodb_flush_log_at_trx_commit") == 0) {
             server->redo_is_lazy = strcmp(row[1], "0") == 0;
+        } else if (strcasecmp(row[0], "gtid_slave_pos") == 0) {
+            server->is_replica = row[1][0] != '\0';
         } else {
             (void)snprintf(server->identity, sizeof(server->identity), "%s", row[1]);
         }

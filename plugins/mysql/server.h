@@ -25,6 +25,7 @@ struct server {
     char identity[80];      /* server_uuid or server_uid, "" if it has none */
     bool binlog;            /* it writes a binary log */
     bool redo_is_lazy;      /* innodb_flush_log_at_trx_commit is 0 */
+    bool is_replica;        /* it has executed a primary's GTIDs, MariaDB's */
     bool new_binlog_status; /* SHOW BINARY LOG STATUS, not SHOW MASTER STATUS */
 };
 

@@ -38,7 +38,7 @@ def test_both_are_held(both, server, postgresql):
     assert not server.can_write()
     assert postgresql.sessions()
     found = apps(both)
-    assert {name: app["method"] for name, app in found.items()} == {"my": "ftwrl",
+    assert {name: app["method"] for name, app in found.items()} == {"my": "backup-stage",
                                                                     "pg": "witness"}
     assert both.hook.thaw().status == 0
     assert_free(both, server, postgresql)
@@ -67,7 +67,7 @@ def test_the_checkpoint_of_a_required_one_is_late(both, server, postgresql):
         failed(both.hook.freeze(), "pg", "CHECKPOINT")
         assert_free(both, server, postgresql)
     assert not [statement for _, statement in server.statements()
-                if "TABLES WITH READ LOCK" in statement]
+                if "BACKUP STAGE" in statement]
 
 
 # in freeze

@@ -20,7 +20,7 @@ def test_a_freeze_writes_what_is_held(running, server):
     assert app["name"] == "main"
     assert app["policy"] == "required"
     assert app["outcome"] == "held"
-    assert app["method"] == "ftwrl"
+    assert app["method"] == "backup-stage"
     assert "MariaDB" in app["server"]
     values = app["coordinates"].values()
     assert file in values and str(position) in values and gtid in values

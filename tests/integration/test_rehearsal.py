@@ -75,7 +75,7 @@ def test_a_rehearsal_is_refused_while_held(running):
 def test_ctl_rehearses(running, server):
     done = ctl_rehearse(running)
     assert done.returncode == 0, done
-    assert "app 'main': held by ftwrl" in done.stdout
+    assert "app 'main': held by backup-stage" in done.stdout
     assert server.can_write(seconds=1)
     assert running.daemon.status()["state"] == "idle"
 

@@ -52,6 +52,8 @@ struct session {
     int far;
     unsigned int timeouts;
     bool local_infile_off;
+    unsigned int tls; /* 0: off, 1: encrypts, 2: verifies */
+    char tls_files[96];
     const struct step *step; /* of the statement that was sent */
     unsigned int code;
     const char *text;
@@ -59,7 +61,9 @@ struct session {
 
 struct result {
     char *text;
-    char *next; /* NULL: no row is left */
+    char *names;       /* of the columns, or NULL */
+    MYSQL_FIELD field; /* the one that was asked for last */
+    char *next;        /* NULL: no row is left */
     unsigned int width;
     char *row[COLUMNS];
 };
@@ -73,6 +77,7 @@ static struct {
     unsigned int results;
 } fake;
 
+static const char *const tls_words[] = { "", " encrypted", " verified" };
 static const char *const call_names[] = { "connect", "query", "close" };
 
 void fake_begin(void)
@@ -190,6 +195,23 @@ int STDCALL mysql_options(MYSQL *mysql, enum mysql_option option, const void *va
     if (option == MYSQL_OPT_LOCAL_INFILE) {
         session->local_infile_off = *(const unsigned int *)value == 0;
     }
+#ifdef MARIADB_PACKAGE_VERSION
+    if (option == MYSQL_OPT_SSL_ENFORCE || option == MYSQL_OPT_SSL_VERIFY_SERVER_CERT) {
+        session->tls += *(const fake_bool *)value != 0;
+    }
+#else
+    if (option == MYSQL_OPT_SSL_MODE) {
+        unsigned int mode = *(const unsigned int *)value;
+
+        session->tls = mode == SSL_MODE_DISABLED ? 0 : mode == SSL_MODE_REQUIRED ? 1 : 2;
+    }
+#endif
+    if (option == MYSQL_OPT_SSL_CA || option == MYSQL_OPT_SSL_CERT || option == MYSQL_OPT_SSL_KEY) {
+        size_t used = strlen(session->tls_files);
+
+        (void)snprintf(session->tls_files + used, sizeof(session->tls_files) - used, "+%s",
+                       (const char *)value);
+    }
     if (option == MYSQL_OPT_RECONNECT) {
         assert_false(*(const bool *)value);
     }
@@ -208,7 +230,7 @@ MYSQL *STDCALL mysql_real_connect(MYSQL *mysql, const char *host, const char *us
     struct session *session = session_of(mysql);
     const struct step *step;
     char where[128];
-    char who[192];
+    char who[320];
     int fds[2];
 
     assert_null(db);
@@ -221,8 +243,9 @@ MYSQL *STDCALL mysql_real_connect(MYSQL *mysql, const char *host, const char *us
     } else {
         (void)snprintf(where, sizeof(where), "%s:%u", host, port);
     }
-    (void)snprintf(who, sizeof(who), "%s%s%s@%s", user, password != NULL ? ":" : "",
-                   password != NULL ? password : "", where);
+    (void)snprintf(who, sizeof(who), "%s%s%s@%s%s%s", user, password != NULL ? ":" : "",
+                   password != NULL ? password : "", where, tls_words[session->tls],
+                   session->tls_files);
     step = fake_call(CALL_CONNECT, session, who);
     session_fail(session, step->code, step->text);
     if (step->code != 0) {
@@ -319,6 +342,9 @@ MYSQL_RES *STDCALL mysql_store_result(MYSQL *mysql)
     result->text = strdup(step->rows);
     assert_non_null(result->text);
     result->next = result->text[0] != '\0' ? result->text : NULL;
+    if (result->text[0] == '#') {
+        result->names = strsep(&result->next, "\n") + 1;
+    }
     result->width = 1;
     for (const char *c = result->text; *c != '\0' && *c != '\n'; c++) {
         result->width += *c == '|';
@@ -352,6 +378,26 @@ MYSQL_ROW STDCALL mysql_fetch_row(MYSQL_RES *rows)
 unsigned int STDCALL mysql_num_fields(MYSQL_RES *rows)
 {
     return ((struct result *)(void *)rows)->width;
+}
+
+MYSQL_FIELD *STDCALL mysql_fetch_field_direct(MYSQL_RES *rows, unsigned int number)
+{
+    struct result *result = (struct result *)(void *)rows;
+    const char *name = result->names;
+    static char text[64];
+
+    assert_non_null(name);
+    while (number-- > 0) {
+        name = strchr(name, '|') + 1;
+    }
+    (void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(name, "|"), name);
+    result->field.name = text;
+    return &result->field;
+}
+
+const char *STDCALL mysql_get_ssl_cipher(MYSQL *mysql)
+{
+    return session_of(mysql)->tls != 0 ? "TLS_AES_256_GCM_SHA384" : NULL;
 }
 
 void STDCALL mysql_free_result(MYSQL_RES *rows)

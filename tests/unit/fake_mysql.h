@@ -17,12 +17,14 @@
 void fake_begin(void);
 void fake_end(void);
 
-/* @who is "user@/path" or "user@host:port", with ":password" after the user. */
+/* @who is "user@/path" or "user@host:port", with ":password" after the user, and
+ * " encrypted" or " verified" and "+FILE" for each file of TLS after the port. */
 void fake_connect(unsigned int session, const char *who);
 void fake_connect_fails(unsigned int session, const char *who, unsigned int code, const char *text);
 
-/* @rows: columns are parted by |, rows by line feeds, and "NULL" is NULL. A NULL
- * pointer: the statement has no result. */
+/* @rows: columns are parted by |, rows by line feeds, and "NULL" is NULL. A first row
+ * that begins with # has the columns' names. A NULL pointer: the statement has no
+ * result. */
 void fake_query(unsigned int session, const char *sql, const char *rows);
 /* Code 2006 fails while sending, any other while reading. */
 void fake_query_fails(unsigned int session, const char *sql, unsigned int code, const char *text);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,22 @@ static int bench_cancel_fd(const struct quiesced_host *host)
     return bench_of(host)->cancel[0];
 }
 
+/* As the worker's, without the checks: those are its own. */
+static int bench_open_trusted(const struct quiesced_host *host, const char *path, uint32_t flags,
+                              int *ret_fd)
+{
+    struct bench *bench = bench_of(host);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        host->error(host, "cannot open '%s'", path);
+        return -ENOENT;
+    }
+    bench->secret_files += (flags & QUIESCED_OPEN_SECRET) != 0;
+    *ret_fd = fd;
+    return 0;
+}
+
 int bench_setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
@@ -103,6 +120,7 @@ int bench_setup(void **state)
         .coordinate = bench_coordinate,
         .left_ms = bench_left_ms,
         .cancel_fd = bench_cancel_fd,
+        .open_trusted = bench_open_trusted,
     };
     fake_begin();
     assert_int_equal(quiesced_plugin.create(&bench->host, &bench->self), 0);
@@ -123,47 +141,64 @@ int bench_teardown(void **state)
     return 0;
 }
 
-void bench_configure(struct bench *bench)
+void bench_set(struct bench *bench, const char *key, const char *value)
 {
-    assert_int_equal(quiesced_plugin.option(bench->self, "user", "quiesced"), 0);
-    assert_int_equal(quiesced_plugin.option(bench->self, "password", "secret"), 0);
-    assert_int_equal(quiesced_plugin.option(bench->self, "remote", "no"), 0);
+    assert_int_equal(quiesced_plugin.option(bench->self, key, value), 0);
+}
+
+void bench_configure(struct bench *bench, enum bench_flavour flavour)
+{
+    bench_set(bench, "user", "quiesced");
+    bench_set(bench, "password", "secret");
+    bench_set(bench, "remote", "no");
+    if (flavour == BENCH_MARIADB_FTWRL) {
+        bench_set(bench, "method", "ftwrl");
+    }
     assert_int_equal(quiesced_plugin.ready(bench->self), 0);
+}
+
+static bool is_mariadb(enum bench_flavour flavour)
+{
+    return flavour == BENCH_MARIADB || flavour == BENCH_MARIADB_FTWRL;
 }
 
 void bench_expect_identity(enum bench_flavour flavour)
 {
+    const char *session = is_mariadb(flavour) ? SQL_SESSION_MARIADB : SQL_SESSION;
+
     fake_connect(1, BENCH_WHO);
     fake_connect(2, BENCH_WHO);
-    if (flavour == BENCH_MARIADB) {
+    if (is_mariadb(flavour)) {
         fake_query(1, SQL_IDENTIFY, "10.11.19-MariaDB-log|Debian 12|quiesced@localhost");
         fake_query(1, SQL_VARIABLES,
                    "innodb_flush_log_at_trx_commit|1\nlog_bin|ON\nserver_uid|u-i-d");
-        fake_query(1, SQL_SESSION_MARIADB, NULL);
-        fake_query(1, SQL_ID, "11");
-        fake_query(2, SQL_SESSION_MARIADB, NULL);
     } else {
         fake_query(1, SQL_IDENTIFY, "9.7.4|MySQL Community Server - GPL|quiesced@localhost");
         fake_query(1, SQL_VARIABLES,
                    flavour == BENCH_MYSQL_LAZY
                        ? "innodb_flush_log_at_trx_commit|0\nlog_bin|ON\nserver_uuid|u-u-i-d"
                        : "innodb_flush_log_at_trx_commit|1\nlog_bin|ON\nserver_uuid|u-u-i-d");
-        fake_query(1, SQL_SESSION, NULL);
-        fake_query(1, SQL_ID, "11");
-        fake_query(2, SQL_SESSION, NULL);
     }
+    fake_query(1, session, NULL);
+    fake_query(1, SQL_ID, "11");
+    fake_query(2, session, NULL);
+    fake_connect(3, BENCH_WHO);
+    fake_query(3, session, NULL);
+    fake_query(3, SQL_ID, "13");
 }
 
 void bench_expect_prepare(enum bench_flavour flavour)
 {
     bench_expect_identity(flavour);
-    if (flavour == BENCH_MARIADB) {
+    if (is_mariadb(flavour)) {
         fake_query(2, SQL_GRANTS, BENCH_GRANT_MARIADB);
         fake_query(2, SQL_BINLOG, "bin.000001|1234||");
+        fake_query(2, SQL_REPLICA_MARIADB, "");
     } else {
         fake_query(2, SQL_GRANTS,
                    "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO `quiesced`@`localhost`");
         fake_query(2, SQL_BINLOG_NEW, "bin.000001|1234|||");
+        fake_query(2, SQL_REPLICA, "");
     }
 }
 
@@ -171,17 +206,25 @@ void bench_expect_lock(enum bench_flavour flavour)
 {
     if (flavour == BENCH_MARIADB) {
         fake_query(1, SQL_LIMITS_MARIADB, NULL);
+        fake_query(1, SQL_START, NULL);
+        fake_query(1, SQL_FLUSH, NULL);
+        fake_query(1, SQL_BLOCK_DDL, NULL);
+        fake_query(1, SQL_BLOCK_COMMIT, NULL);
+    } else if (flavour == BENCH_MARIADB_FTWRL) {
+        fake_query(2, SQL_PROCESSES_MARIADB, "");
+        fake_query(1, SQL_LIMITS_MARIADB, NULL);
         fake_query(1, SQL_LOCK_MARIADB, NULL);
     } else {
         fake_query(2, SQL_PROCESSES, "");
         fake_query(1, SQL_LIMITS_MYSQL, NULL);
         fake_query(1, SQL_LOCK, NULL);
     }
+    fake_close(3);
 }
 
 void bench_expect_coordinates(enum bench_flavour flavour)
 {
-    if (flavour == BENCH_MARIADB) {
+    if (is_mariadb(flavour)) {
         fake_query(1, SQL_WHERE_MARIADB, "11|1|0-1-7|0-1-7|");
         fake_query(1, SQL_BINLOG, "bin.000001|1234||");
         fake_query(1, SQL_STATUS, "Innodb_lsn_current|46758\nUptime|1000");
@@ -192,10 +235,32 @@ void bench_expect_coordinates(enum bench_flavour flavour)
     }
 }
 
+void bench_expect_hold(enum bench_flavour flavour)
+{
+    fake_query(1, SQL_LAZY, flavour == BENCH_MYSQL_LAZY ? "0" : "1");
+    if (flavour == BENCH_MYSQL_LAZY) {
+        fake_query(1, SQL_FLUSH_LOGS, NULL);
+    }
+    bench_expect_coordinates(flavour);
+    if (is_mariadb(flavour)) {
+        fake_query(1, SQL_REPLICA_MARIADB, "");
+    } else {
+        fake_query(1, SQL_REPLICA, "");
+        fake_query_fails(1, SQL_LOG_STATUS, 1142, "SELECT command denied");
+    }
+}
+
 void bench_expect_close(void)
 {
     fake_close(1);
     fake_close(2);
+}
+
+void bench_expect_close_all(void)
+{
+    fake_close(1);
+    fake_close(2);
+    fake_close(3);
 }
 
 static uint64_t bench_in(struct bench *bench, unsigned int ms)
@@ -247,29 +312,22 @@ void bench_assert_error(const struct bench *bench, const char *words)
     }
 }
 
-struct bench *bench_held(void **state, enum bench_flavour flavour)
-{
-    struct bench *bench = *state;
-
-    bench_configure(bench);
-    bench_expect_prepare(flavour);
-    bench_expect_lock(flavour);
-    fake_query(1, SQL_LAZY, flavour == BENCH_MYSQL_LAZY ? "0" : "1");
-    if (flavour == BENCH_MYSQL_LAZY) {
-        fake_query(1, SQL_FLUSH_LOGS, NULL);
-    }
-    bench_expect_coordinates(flavour);
-    assert_int_equal(bench_prepare(bench), 0);
-    assert_int_equal(bench_freeze(bench), 0);
-    return bench;
-}
-
 struct bench *bench_prepared(void **state, enum bench_flavour flavour)
 {
     struct bench *bench = *state;
 
-    bench_configure(bench);
+    bench_configure(bench, flavour);
     bench_expect_prepare(flavour);
     assert_int_equal(bench_prepare(bench), 0);
+    return bench;
+}
+
+struct bench *bench_held(void **state, enum bench_flavour flavour)
+{
+    struct bench *bench = bench_prepared(state, flavour);
+
+    bench_expect_lock(flavour);
+    bench_expect_hold(flavour);
+    assert_int_equal(bench_freeze(bench), 0);
     return bench;
 }

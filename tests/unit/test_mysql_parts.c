@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "blockers.h"
 #include "fake_mysql.h"
 #include "mysql_bench.h"
 #include "rights.h"
@@ -39,6 +38,23 @@ static void test_bad_options(void **state)
         { "host", "a,b", "host = 'a,b' is neither a name nor an address" },
         { "host", "replication://a", "host = 'replication://a'" },
         { "user", "", "user is empty" },
+        { "method", "lock", "method = 'lock' is neither auto, ftwrl nor backup-stage" },
+        { "blockers", "", "blockers = '' is neither wait, fail nor kill" },
+        { "long-query", "1", "long-query = '1' is not a time from 100ms to 60min" },
+        { "long-query", "99ms", "long-query = '99ms'" },
+        { "long-query", "61min", "long-query = '61min'" },
+        { "long-query", "s", "long-query = 's'" },
+        { "lock-attempt", "49ms", "lock-attempt = '49ms' is not a time from 50ms to 1min" },
+        { "lock-attempt", "99999999999999999999s", "lock-attempt = '" },
+        { "query-text", "-1", "query-text = '-1' is not a number from 0 to 1000" },
+        { "query-text", "1001", "query-text = '1001'" },
+        { "query-text", "10 ", "query-text = '10 '" },
+        { "tls", "yes", "tls = 'yes' is neither verify, encrypt nor off" },
+        { "tls-ca", "ca.pem", "tls-ca = 'ca.pem' is not an absolute path" },
+        { "tls-key", "", "tls-key = '' is not an absolute path" },
+        { "defaults-file", "my.cnf", "defaults-file = 'my.cnf' is not an absolute path" },
+        { "password-file", "a/b", "password-file = 'a/b' is neither an absolute path nor" },
+        { "nothing", "", "not an option" },
     };
     struct bench *bench = *state;
 
@@ -106,6 +122,7 @@ static void test_another_machine_needs_remote(void **state)
     }
     set(bench, "host", far[0]);
     set(bench, "remote", "yes");
+    set(bench, "tls", "encrypt");
     assert_int_equal(quiesced_plugin.ready(bench->self), 0);
 }
 
@@ -208,17 +225,32 @@ static void test_grant_statements(void **state)
     static const struct {
         struct server server;
         const char *statement;
+        enum policy_blockers blockers;
     } table[] = {
         { { .flavour = SERVER_MARIADB, .version = 101119 },
-          "GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'q'" },
-        { { .flavour = SERVER_MARIADB, .version = 100432 },
-          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'" },
+          "GRANT RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR, CONNECTION ADMIN ON *.* TO 'q'",
+          POLICY_KILL },
         { { .flavour = SERVER_MYSQL, .version = 50624 },
-          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'" },
+          "GRANT RELOAD, PROCESS, REPLICATION CLIENT, SUPER ON *.* TO 'q'",
+          POLICY_KILL },
+        { { .flavour = SERVER_MYSQL, .version = 90704 },
+          "GRANT FLUSH_TABLES, PROCESS, REPLICATION CLIENT, CONNECTION_ADMIN ON *.* TO 'q'",
+          POLICY_KILL },
+        { { .flavour = SERVER_MARIADB, .version = 101119 },
+          "GRANT RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.* TO 'q'",
+          POLICY_WAIT },
+        { { .flavour = SERVER_MARIADB, .version = 100432 },
+          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'",
+          POLICY_WAIT },
+        { { .flavour = SERVER_MYSQL, .version = 50624 },
+          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'",
+          POLICY_WAIT },
         { { .flavour = SERVER_MYSQL, .version = 80400 },
-          "GRANT FLUSH_TABLES, PROCESS, REPLICATION CLIENT ON *.* TO 'q'" },
+          "GRANT FLUSH_TABLES, PROCESS, REPLICATION CLIENT ON *.* TO 'q'",
+          POLICY_WAIT },
         { { .flavour = SERVER_MYSQL, .version = 80400, .redo_is_lazy = true },
-          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'" },
+          "GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO 'q'",
+          POLICY_WAIT },
     };
 
     (void)state;
@@ -227,57 +259,9 @@ static void test_grant_statements(void **state)
         char text[256];
 
         (void)snprintf(server.account, sizeof(server.account), "'q'");
-        rights_statement(&server, text, sizeof(text));
+        rights_statement(&server, table[i].blockers, text, sizeof(text));
         assert_string_equal(text, table[i].statement);
     }
-}
-
-/* The id of the blocker in @rows, "" for none */
-static void assert_blocker(struct bench *bench, enum server_flavour flavour, const char *rows,
-                           const char *id)
-{
-    static unsigned int sessions;
-    const struct client_target target = { .socket = "/s", .user = "u" };
-    struct server server = { .flavour = flavour };
-    struct blocker blocker = { .id = "" };
-    struct client *client = NULL;
-    uint64_t deadline = bench->base + USEC_PER_SEC;
-
-    sessions++;
-    fake_connect(sessions, "u@/s");
-    fake_query(sessions, SQL_PROCESSES, rows);
-    fake_close(sessions);
-    assert_int_equal(client_create(&bench->host, &client), 0);
-    assert_int_equal(client_connect(client, &target, deadline), 0);
-    assert_int_equal(blockers_find(client, &server, CLIENT_CANCELLABLE, deadline, &blocker),
-                     id[0] != '\0');
-    assert_string_equal(blocker.id, id);
-    (void)client_free(client);
-}
-
-static void test_blockers(void **state)
-{
-    struct bench *bench = *state;
-
-    assert_blocker(bench, SERVER_MYSQL, "", "");
-    assert_blocker(bench, SERVER_MYSQL, "1|a|h|d|Query|1|executing|SELECT 1", "");
-    assert_blocker(bench, SERVER_MYSQL, "1|a|h|d|Query|2|executing|SELECT 1", "1");
-    assert_blocker(bench, SERVER_MARIADB, "1|a|h|d|Query|9|Sending data|select 1|0.0", "");
-    assert_blocker(bench, SERVER_MARIADB, "1|a|h|d|Query|9|NULL|UPDATE t|0.0", "1");
-    assert_blocker(bench, SERVER_MYSQL,
-                   "1|a|h|d|Sleep|9||NULL\n"
-                   "2|r|h|d|Binlog Dump GTID|99|Source has sent all|SHOW\n"
-                   "3|system user|h|d|Query|99|Waiting for an event|INSERT\n"
-                   "4|event_scheduler|h|d|Daemon|99|Waiting on empty queue|NULL\n"
-                   "5|a|h|d|Query|7|Waiting for global read lock|INSERT\n"
-                   "6|a|h|d|Query|7|Waiting for table flush|SELECT\n"
-                   "7|a|h|d|Query|-3||SELECT",
-                   "");
-    assert_blocker(bench, SERVER_MYSQL,
-                   "1|a|h|d|Execute|5|executing|SELECT\n"
-                   "2|a|h|d|Query|8|Waiting for table metadata lock|ALTER\n"
-                   "3|a|h|d|Query|3|updating|UPDATE",
-                   "2");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -295,7 +279,6 @@ int main(void)
         TEST(test_accounts_are_quoted),
         TEST(test_grants),
         TEST(test_grant_statements),
-        TEST(test_blockers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void thaw_after(void **state, const char *where, const char *binlog, cons
     fake_query(1, SQL_WHERE_MARIADB, where);
     fake_query(1, SQL_BINLOG, binlog);
     fake_query(1, SQL_STATUS, status);
-    fake_query(1, SQL_UNLOCK, NULL);
+    fake_query(1, SQL_END, NULL);
     bench_expect_close();
     assert_int_equal(bench_thaw(bench), error != NULL ? -ESTALE : 0);
     if (error != NULL) {
@@ -118,7 +118,7 @@ static void test_unlock_is_late(void **state)
     struct bench *bench = bench_held(state, BENCH_MARIADB);
 
     bench_expect_coordinates(BENCH_MARIADB);
-    fake_query_silent(1, SQL_UNLOCK);
+    fake_query_silent(1, SQL_END);
     fake_then(bench_late);
     fake_query(2, SQL_KILL, NULL);
     bench_expect_close();

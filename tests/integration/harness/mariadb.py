@@ -110,7 +110,7 @@ class MariaDB:
         self.sql("CREATE DATABASE probe",
                  "CREATE TABLE probe.probe (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=InnoDB",
                  "CREATE TABLE probe.myisam (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=MyISAM",
-                 "CREATE TABLE probe.long_one (id INT) ENGINE=InnoDB",
+                 "CREATE TABLE probe.long_one (id INT) ENGINE=MyISAM",
                  "INSERT INTO probe.long_one VALUES (1)")
 
     def can_write(self, seconds=0):
@@ -165,7 +165,7 @@ class MariaDB:
 
 
 class LongStatement:
-    """An UPDATE that lasts until stop(): FLUSH TABLES WITH READ LOCK waits for it."""
+    """An UPDATE of a MyISAM table that lasts until stop(): every lock waits for it."""
 
     def __init__(self, server):
         self._server = server
