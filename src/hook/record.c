@@ -142,21 +142,25 @@ void record_add_warning(struct record *record, const char *warning)
     }
 }
 
+/* The path is a file's and the error a script's: neither needs to be UTF-8. */
 void record_set_script(struct record *record, const char *path, const char *verb,
                        const char *result, uint64_t usec, const char *error)
 {
+    CLEANUP_FREE char *clean_path = wire_clean(path);
+    CLEANUP_FREE char *clean_error = error != NULL ? wire_clean(error) : NULL;
     json_object *run = json_object_new_object();
     json_object *scripts;
 
-    if (run == NULL) {
+    if (run == NULL || clean_path == NULL) {
+        json_object_put(run);
         return;
     }
     (void)json_object_object_add(run, "result", json_object_new_string(result));
     (void)json_object_object_add(run, "usec", json_object_new_int64((int64_t)usec));
     (void)json_object_object_add(run, "error",
-                                 error != NULL ? json_object_new_string(error) : NULL);
+                                 clean_error != NULL ? json_object_new_string(clean_error) : NULL);
     if (wire_get_array(record->object, "scripts", &scripts) < 0 ||
-        record_join_script(scripts, path, verb, run) < 0) {
+        record_join_script(scripts, clean_path, verb, run) < 0) {
         json_object_put(run);
     }
 }

@@ -115,6 +115,27 @@ static void test_a_freeze_writes_all_members(void **state)
     assert_file(*state, "previous.json", "", NULL);
 }
 
+static void test_what_is_no_utf8_is_cleaned(void **state)
+{
+    struct record record;
+
+    start(&record, "c1");
+    record_set_state(&record, RECORD_HELD, RECORD_NO_VERDICT);
+    record_set_script(&record, "/s/\351", "freeze", "failed", 5, "said \033[1m\377");
+    assert_int_equal(record_write(&record, *state, RECORD_NEW), 0);
+    record_free(&record);
+    assert_file(*state, "record.json", "/scripts",
+                "[{\"path\":\"/s/?\",\"freeze\":{\"result\":\"failed\",\"usec\":5,"
+                "\"error\":\"said ?[1m?\"}}]");
+    start(&record, "c1");
+    record_set_script(&record, "/s/\351", "thaw", "ok", 6, NULL);
+    record_set_state(&record, RECORD_THAWED, RECORD_CONSISTENT);
+    assert_int_equal(record_write(&record, *state, RECORD_JOIN), 0);
+    record_free(&record);
+    assert_file(*state, "record.json", "/scripts/0/thaw/result", "\"ok\"");
+    assert_file(*state, "record.json", "/scripts/0/freeze/result", "\"failed\"");
+}
+
 static void test_the_one_before_becomes_previous(void **state)
 {
     write_held(*state, "c1");
@@ -277,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_freeze_writes_all_members, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_utf8_is_cleaned, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_one_before_becomes_previous, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_same_call_replaces_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_thaw_joins_the_held_one, setup, teardown),
