@@ -15,8 +15,8 @@ from .filesystem import Filesystem
 from .house import House
 from .waiting import wait_until
 
-DISK_MEGABYTES = 400
-POOL_MEGABYTES = 2000
+DISK_MEGABYTES = 1000
+POOL_MEGABYTES = 6000
 WRITERS = 3
 # what the server would not write out by itself while a copy is being prepared
 SETTINGS = {"max_wal_size": "1GB", "checkpoint_timeout": "30min", "shared_buffers": "128MB"}
@@ -98,7 +98,8 @@ class Copies:
     def churn(self, times):
         """Makes the server write what a copy would have to replay."""
         for _ in range(times):
-            self.server.sql("UPDATE churn SET note = md5(random()::text) || repeat('z', 68)")
+            self.server.sql("UPDATE churn SET note = md5(random()::text) || repeat('z', 68)",
+                            "VACUUM churn")
 
     def wait_for_rows(self, rows=20):
         """Until each writer has so many more."""
