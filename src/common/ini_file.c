@@ -48,6 +48,9 @@ static void reading_free(struct reading *reading)
         free(reading->seen[i]);
     }
     free(reading->error);
+    if (reading->text != NULL) {
+        explicit_bzero(reading->text, reading->size); /* it may hold a password */
+    }
     free(reading->text);
     free(reading);
 }
@@ -178,6 +181,13 @@ static int reading_section(struct reading *reading, const char *line, size_t n)
     return r < 0 ? reading_fail(reading, r, what) : 0;
 }
 
+/* inih keeps the last lines in memory that it frees, and one may be a password. */
+static char *feed_end(char *buffer, int size)
+{
+    explicit_bzero(buffer, (size_t)size);
+    return NULL;
+}
+
 /* inih's fgets(). It gets whole lines, one a call, or the end. */
 static char *feed_line(char *buffer, int size, void *data)
 {
@@ -187,20 +197,20 @@ static char *feed_line(char *buffer, int size, void *data)
 
     line = reading->result < 0 ? NULL : reading_next(reading, &n);
     if (line == NULL) {
-        return NULL;
+        return feed_end(buffer, size);
     }
     if (n > 0 && (line[0] == ';' || line[0] == '#')) {
         n = 0;
     }
     if (n > 0 && check_line(reading, line, n) < 0) {
-        return NULL;
+        return feed_end(buffer, size);
     }
     if (n + 2 > (size_t)size) {
         (void)reading_refuse(reading, "the line is longer than the INI library takes");
-        return NULL;
+        return feed_end(buffer, size);
     }
     if (n > 0 && line[0] == '[' && reading_section(reading, line, n) < 0) {
-        return NULL;
+        return feed_end(buffer, size);
     }
     memcpy(buffer, line, n);
     buffer[n] = '\n';
