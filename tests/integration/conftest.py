@@ -11,6 +11,7 @@ import pytest
 
 from harness import mariadb, namespace
 from harness.filesystem import Filesystem
+from harness.flavour import flavour
 from harness.house import House
 from harness.journal import Journal
 from harness.proxy import Proxy
@@ -87,10 +88,12 @@ def new_server(request, directory):
     """Makes servers: new_server("first")."""
     servers = []
 
-    def make(name, datadir=None):
+    def make(name, datadir=None, options=()):
         datadir = datadir or directory / f"{name}-data"
-        mariadb.copy_template(mariadb.template(Path(os.environ[SHARED]) / "template"), datadir)
-        server = mariadb.MariaDB(datadir, directory / name, name)
+        kind = flavour()
+        template = mariadb.template(Path(os.environ[SHARED]) / "template", kind)
+        mariadb.copy_template(template, datadir)
+        server = kind(datadir, directory / name, name, options)
         servers.append(server)
         _witness(request, f"server {name}", lambda: _tail(server.error_log))
         server.start()

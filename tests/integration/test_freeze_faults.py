@@ -71,7 +71,7 @@ def test_worker_killed_while_it_freezes(running, server):
     statement = LongStatement(server)
     try:
         call = running.hook.begin("freeze")
-        server.wait_for_state("Waiting for backup lock")
+        server.wait_for_state(server.WAITING)
         os.kill(running.daemon.worker(), signal.SIGKILL)
         failed(call.wait(), "main")
         free(running, server)
@@ -111,7 +111,7 @@ def test_hook_killed_while_apps_freeze(running, server):
     statement = LongStatement(server)
     try:
         call = running.hook.begin("freeze")
-        server.wait_for_state("Waiting for backup lock")
+        server.wait_for_state(server.WAITING)
         call.kill()
         free(running, server)
     finally:
@@ -170,7 +170,7 @@ def test_hook_told_to_end_while_apps_freeze(running, server):
     statement = LongStatement(server)
     try:
         call = running.hook.begin("freeze")
-        server.wait_for_state("Waiting for backup lock")
+        server.wait_for_state(server.WAITING)
         call.signal(signal.SIGTERM)
         failed(call.wait())
         free(running, server)
@@ -211,7 +211,7 @@ def test_daemon_killed_while_apps_freeze(running, server):
     statement = LongStatement(server)
     try:
         call = running.hook.begin("freeze")
-        server.wait_for_state("Waiting for backup lock")
+        server.wait_for_state(server.WAITING)
         running.daemon.kill()
         failed(call.wait())
         assert server.can_write(seconds=1)

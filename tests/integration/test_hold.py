@@ -32,7 +32,7 @@ def test_an_insert_of_another_session_waits_until_the_thaw(running, server):
 
     thread = threading.Thread(target=insert, daemon=True)
     thread.start()
-    server.wait_for_state("Waiting for backup lock")
+    server.wait_for_state(server.WAITING)
     assert not done.is_set()
     assert running.hook.thaw().status == 0
     assert done.wait(timeout=1)
@@ -43,9 +43,9 @@ def test_no_statement_commits_between_freeze_and_thaw(running, server, writers):
     writers.wait_for_rows(20)
     assert running.hook.freeze().status == 0
     frozen = time.monotonic()
-    before = server.sql("SHOW MASTER STATUS")
-    server.wait_for_state("Waiting for backup lock")
-    assert server.sql("SHOW MASTER STATUS") == before
+    before = server.binlog_status()
+    server.wait_for_state(server.WAITING)
+    assert server.binlog_status() == before
     thaw = time.monotonic()
     assert running.hook.thaw().status == 0
     writers.wait_for_rows(5, after=thaw)
@@ -66,10 +66,10 @@ def test_writers_go_on_after_the_thaw(running, server):
 
 
 def test_nothing_of_ours_enters_the_binary_log(running, server):
-    before = server.sql("SHOW MASTER STATUS")
+    before = server.binlog_status()
     assert running.hook.freeze().status == 0
     assert running.hook.thaw().status == 0
-    assert server.sql("SHOW MASTER STATUS") == before
+    assert server.binlog_status() == before
 
 
 def test_nothing_of_ours_is_left_after_the_thaw(running, server):
@@ -82,8 +82,10 @@ def test_nothing_of_ours_is_left_after_the_thaw(running, server):
 
 
 def test_a_user_known_by_its_socket_needs_no_password(house, server):
-    server.sql("CREATE USER nobody@localhost IDENTIFIED VIA unix_socket",
-               "GRANT RELOAD, BINLOG MONITOR ON *.* TO nobody@localhost")
+    if server.FLAVOUR == "MySQL":
+        server.sql("INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'")
+    server.sql(f"CREATE USER nobody@localhost {server.BY_SOCKET}",
+               f"GRANT {server.PRIVILEGES} ON *.* TO nobody@localhost")
     house.app("main", server, user="nobody")
     house.daemon.start()
     assert house.hook.freeze().status == 0

@@ -8,7 +8,7 @@ from harness.expect import failed
 
 
 def test_a_freeze_writes_what_is_held(running, server):
-    file, position = server.sql("SHOW MASTER STATUS")[0][:2]
+    file, position = server.binlog_status()[0][:2]
     gtid = server.sql("SELECT @@global.gtid_binlog_pos")[0][0]
     assert running.hook.freeze().status == 0
     record = running.record()
@@ -21,7 +21,7 @@ def test_a_freeze_writes_what_is_held(running, server):
     assert app["policy"] == "required"
     assert app["outcome"] == "held"
     assert app["method"] == "backup-stage"
-    assert "MariaDB" in app["server"]
+    assert server.FLAVOUR in app["server"]
     values = app["coordinates"].values()
     assert file in values and str(position) in values and gtid in values
     assert running.hook.thaw().status == 0

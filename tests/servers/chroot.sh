@@ -3,16 +3,18 @@
 #
 # chroot.sh: distributions to build and test in, kept from run to run
 #
-# Sourced by the scripts of this directory. Needs root and mmdebstrap. The chroots lie
-# in $QUIESCED_SERVERS_CACHE, /var/cache/quiesced-servers by default: delete one to have
-# it made anew.
+# Sourced after common.sh. Needs root and mmdebstrap. The chroots lie in the cache of
+# common.sh: delete one to have it made anew.
 
-chroot_cache=${QUIESCED_SERVERS_CACHE:-/var/cache/quiesced-servers}
+# shellcheck disable=SC2154 # of common.sh
+chroot_cache=$cache/chroots
 
+# shellcheck disable=SC2034 # for those who source this
 # What building needs, without a database's client library, and what the tests run
 chroot_build_packages=(
     gcc libc6-dev make pkg-config libsystemd-dev libjson-c-dev libinih-dev libcmocka-dev scdoc
 )
+# shellcheck disable=SC2034
 chroot_test_packages=(
     qemu-guest-agent python3 python3-pytest python3-pytest-xdist python3-pymysql
     e2fsprogs util-linux mount procps passwd
@@ -21,7 +23,7 @@ chroot_test_packages=(
 # chroot_make NAME SUITE PACKAGE...: makes the chroot NAME of the Debian SUITE unless it
 # is there with just these packages
 chroot_make() {
-    local name=$1 suite=$2 root=$chroot_cache/$1 wanted
+    local suite=$2 root=$chroot_cache/$1 wanted
     shift 2
     wanted="$suite $*"
     if [ -e "$root.packages" ] && [ "$(cat "$root.packages")" = "$wanted" ]; then

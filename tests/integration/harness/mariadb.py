@@ -21,8 +21,9 @@ SMALL = ["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=4M"]
 LOCK_WAIT_TIMEOUT = 1205
 
 
-def template(directory):
+def template(directory, flavour=None):
     """A fresh data directory, made once for all processes that share `directory`."""
+    flavour = flavour or MariaDB
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     data = directory / "data"
@@ -32,11 +33,8 @@ def template(directory):
         if not done.exists():
             data.mkdir()
             with open(directory / "log", "w") as log:
-                subprocess.run(
-                    ["mariadb-install-db", "--no-defaults", f"--datadir={data}",
-                     f"--tmpdir={data}", f"--user={USER}", "--skip-test-db",
-                     "--auth-root-authentication-method=normal", "--skip-name-resolve", *SMALL],
-                    check=True, stdout=log, stderr=subprocess.STDOUT)
+                subprocess.run(flavour.initialize(data), check=True, stdout=log,
+                               stderr=subprocess.STDOUT)
             done.touch()
     return data
 
@@ -46,32 +44,52 @@ def copy_template(source, to):
 
 
 class MariaDB:
-    """One server process over `datadir`; its other files lie in `directory`."""
+    """One server process over `datadir`; its other files lie in `directory`. `options` are
+    more of its own."""
 
-    def __init__(self, datadir, directory, name="mariadb"):
+    FLAVOUR = "MariaDB"
+    WAITING = "Waiting for backup lock"     # the state of whom a lock of ours holds up
+    BINLOG_STATUS = "SHOW MASTER STATUS"
+    PRIVILEGES = "RELOAD, BINLOG MONITOR, SLAVE MONITOR, PROCESS"
+    BY_SOCKET = "IDENTIFIED VIA unix_socket"
+
+    def __init__(self, datadir, directory, name="mariadb", options=()):
         self.datadir = Path(datadir)
         self.directory = Path(directory)
         self.name = name
+        self.options = list(options)
         self.socket = self.directory / f"{name}.sock"
         self.general_log = self.directory / f"{name}-general.log"
         self.error_log = self.directory / f"{name}.log"
         self.process = None
         self._connections = []
 
+    @staticmethod
+    def initialize(data):
+        """The command that makes the data directory `data`."""
+        return ["mariadb-install-db", "--no-defaults", f"--datadir={data}", f"--tmpdir={data}",
+                f"--user={USER}", "--skip-test-db", "--auth-root-authentication-method=normal",
+                "--skip-name-resolve", *SMALL]
+
+    def command(self):
+        return ["mariadbd", *self.common_options(), *SMALL]
+
+    def common_options(self):
+        """Those that each flavour has."""
+        return ["--no-defaults", f"--datadir={self.datadir}",
+                # its own: a server that starts deletes what others have there
+                f"--tmpdir={self.directory}", f"--socket={self.socket}",
+                f"--pid-file={self.datadir}/{self.name}.pid", "--skip-networking",
+                "--skip-name-resolve", "--performance-schema=OFF", "--myisam-recover-options=OFF",
+                "--key-buffer-size=16M", "--server-id=1", "--log-bin=binlog", "--general-log=ON",
+                f"--general-log-file={self.general_log}"]
+
     def start(self):
         self.directory.mkdir(parents=True, exist_ok=True)
         for log in (self.general_log, self.error_log):
             log.touch()
         subprocess.run(["chown", "-R", USER, self.directory], check=True)
-        self.process = spawn(
-            ["mariadbd", "--no-defaults", f"--datadir={self.datadir}",
-             # its own: a server that starts deletes what others have there
-             f"--tmpdir={self.directory}",
-             f"--socket={self.socket}", f"--pid-file={self.datadir}/{self.name}.pid",
-             "--skip-networking", "--skip-name-resolve", "--performance-schema=OFF",
-             "--myisam-recover-options=OFF", "--key-buffer-size=16M",
-             "--server-id=1", "--log-bin=binlog", "--general-log=ON",
-             f"--general-log-file={self.general_log}", *SMALL], self.error_log, user=USER)
+        self.process = spawn([*self.command(), *self.options], self.error_log, user=USER)
         wait_until(self._ready, f"{self.name} answers", seconds=60)
         return self
 
@@ -100,10 +118,13 @@ class MariaDB:
                 rows = cursor.fetchall()
         return rows
 
-    def grant_user(self, name, password, privileges="RELOAD, BINLOG MONITOR, PROCESS"):
+    def grant_user(self, name, password, privileges=None):
         """A user for quiesced. Nothing of it stands in the general log."""
         self.sql(f"CREATE USER {name}@localhost IDENTIFIED BY '{password}'",
-                 f"GRANT {privileges} ON *.* TO {name}@localhost")
+                 f"GRANT {privileges or self.PRIVILEGES} ON *.* TO {name}@localhost")
+
+    def binlog_status(self):
+        return self.sql(self.BINLOG_STATUS)
 
     def create_probe(self):
         """The table that can_write() writes into."""

@@ -7,7 +7,7 @@ import pymysql
 
 from .filesystem import Filesystem
 from .mariadb import MariaDB, check_table
-from .writers import TABLES
+from .writers import ARIA, TABLES
 
 
 @dataclasses.dataclass
@@ -22,11 +22,13 @@ class Table:
 
 
 class Snapshot:
-    """Mounts `image` and starts a server on the directory `data` in it."""
+    """Mounts `image` and starts a server, of the kind `flavour`, on the directory `data` in
+    it."""
 
-    def __init__(self, image, directory):
+    def __init__(self, image, directory, flavour=MariaDB, options=()):
         self.filesystem = Filesystem(image, directory / "snapshot")
-        self.server = MariaDB(self.filesystem.mountpoint / "data", directory, "snapshot")
+        self.server = flavour(self.filesystem.mountpoint / "data", directory, "snapshot",
+                              options)
         try:
             self.server.start()
         except BaseException:
@@ -35,7 +37,7 @@ class Snapshot:
 
     def tables(self, acknowledged):
         """What became of each table, given the ids that must be in it."""
-        return {kind: self._table(TABLES[kind], numbers)
+        return {kind: self._table({**TABLES, **ARIA}[kind], numbers)
                 for kind, numbers in acknowledged.items()}
 
     def _table(self, table, numbers):

@@ -13,7 +13,10 @@ TABLES = {
     "MyISAM": "writers.myisam",
     "MyISAM DELAY_KEY_WRITE": "writers.delayed",
 }
+# only MariaDB has it
+ARIA = {"Aria": "writers.aria"}
 OPTIONS = {
+    "Aria": "ENGINE=Aria",
     "InnoDB": "ENGINE=InnoDB",
     "MyISAM": "ENGINE=MyISAM",
     "MyISAM DELAY_KEY_WRITE": "ENGINE=MyISAM DELAY_KEY_WRITE=1",
@@ -52,14 +55,20 @@ class Writer:
         self._thread.join(timeout=20)
 
 
-class Writers:
-    """A writer on each of TABLES."""
+def create_tables(server, tables=None):
+    """What the writers write into."""
+    server.sql("CREATE DATABASE writers",
+               *(f"CREATE TABLE {table} (id INT PRIMARY KEY, note VARCHAR(80), KEY (note))"
+                 f" {OPTIONS[kind]}" for kind, table in (tables or TABLES).items()))
 
-    def __init__(self, server):
-        server.sql("CREATE DATABASE writers",
-                   *(f"CREATE TABLE {table} (id INT PRIMARY KEY, note VARCHAR(80), KEY (note))"
-                     f" {OPTIONS[kind]}" for kind, table in TABLES.items()))
-        self.writers = {kind: Writer(server, table) for kind, table in TABLES.items()}
+
+class Writers:
+    """A writer on each of `tables`, TABLES by default."""
+
+    def __init__(self, server, tables=None):
+        create_tables(server, tables)
+        self.writers = {kind: Writer(server, table)
+                        for kind, table in (tables or TABLES).items()}
         for writer in self.writers.values():
             writer.start()
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A MySQL server of our own."""
+
+from .mariadb import USER, MariaDB
+
+SMALL = ["--innodb-buffer-pool-size=32M", "--innodb-redo-log-capacity=8M", "--mysqlx=OFF"]
+
+
+class MySQL(MariaDB):
+    """As MariaDB, with what differs."""
+
+    FLAVOUR = "MySQL"
+    WAITING = "Waiting for global read lock"
+    BINLOG_STATUS = "SHOW BINARY LOG STATUS"
+    PRIVILEGES = "RELOAD, REPLICATION CLIENT, PROCESS"
+    BY_SOCKET = "IDENTIFIED WITH auth_socket"
+
+    @staticmethod
+    def initialize(data):
+        return ["mysqld", "--no-defaults", f"--datadir={data}", f"--user={USER}",
+                "--initialize-insecure", *SMALL]
+
+    def command(self):
+        return ["mysqld", *self.common_options(), *SMALL]
