@@ -13,6 +13,7 @@
 #define MESSAGE_ID_CONSISTENT            "cef912930463435ebe853c9fb485a7ab"
 #define MESSAGE_ID_NOT_CONSISTENT        "9a0fc771dd3742daab87fc497b5be615"
 #define MESSAGE_ID_FREEZE_FAILED         "2b663acb67d54bce828efdf88ddbb886"
+#define MESSAGE_ID_REHEARSED             "c07f083209fc4914b4f0f9cb02c45f8e"
 #define MESSAGE_ID_HOLDS_ENDED           "9d4e83add97b4a79b4b7cc06bdf9e843"
 #define MESSAGE_ID_SUPERSEDED            "7f07b741becd4134834ef4f82d837e28"
 #define MESSAGE_ID_RESTARTED             "3d7a999fbc694182943102a9f6c8f3e1"

@@ -131,12 +131,13 @@ static void keep_failure(struct conductor *self)
 {
     char *reason = conductor_reason(self);
 
-    log_say(self->log, LOG_FREEZE_FAILED, NULL, "the freeze failed: %s",
-            reason != NULL ? reason : strerror(ENOMEM));
     if (self->cycle.plan.rehearsal) {
+        log_rehearsal(self->log, self->cycle.cause == CYCLE_CAUSE_OWNER_GONE ? NULL : reason);
         free(reason);
         return;
     }
+    log_say(self->log, LOG_FREEZE_FAILED, NULL, "the freeze failed: %s",
+            reason != NULL ? reason : strerror(ENOMEM));
     free(self->last_failure);
     self->last_failure = reason;
 }
@@ -146,7 +147,7 @@ static void answer(struct conductor *self, enum cycle_action_type type)
     if (type == CYCLE_ACTION_ANSWER_FROZEN) {
         self->held_since = wall_usec();
     } else if (type == CYCLE_ACTION_ANSWER_COMMITTED) {
-        log_say(self->log, LOG_HELD, NULL, "held: what is required of %zu", self->roster.n);
+        log_say(self->log, LOG_HELD, NULL, "held: all required apps, %zu configured", self->roster.n);
         free(self->last_failure);
         self->last_failure = NULL;
     } else if (type == CYCLE_ACTION_ANSWER_THAWED) {

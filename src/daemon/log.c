@@ -95,6 +95,7 @@ static const struct kind kinds[] = {
     [LOG_CONSISTENT] = {MESSAGE_ID_CONSISTENT, LOG_INFO, "thaw", "consistent"},
     [LOG_NOT_CONSISTENT] = {MESSAGE_ID_NOT_CONSISTENT, LOG_ERR, "thaw", "not-consistent"},
     [LOG_FREEZE_FAILED] = {MESSAGE_ID_FREEZE_FAILED, LOG_ERR, "freeze", "failed"},
+    [LOG_REHEARSED] = {MESSAGE_ID_REHEARSED, LOG_INFO, "freeze", "rehearsed"},
     [LOG_HOLDS_ENDED] = {MESSAGE_ID_HOLDS_ENDED, LOG_ERR, "hold", "lost"},
     [LOG_SUPERSEDED] = {MESSAGE_ID_SUPERSEDED, LOG_WARNING, "hold", "lost"},
     [LOG_RESTARTED] = {MESSAGE_ID_RESTARTED, LOG_WARNING, "hold", "lost"},
@@ -152,6 +153,15 @@ void log_say(struct log *log, enum log_event event, const struct member *member,
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     send(log, kinds[event].priority, &kinds[event], member, text);
+}
+
+void log_rehearsal(struct log *log, const char *reason)
+{
+    if (reason == NULL) {
+        log_say(log, LOG_REHEARSED, NULL, "rehearsed: all was let go");
+    } else {
+        log_say(log, LOG_CONCERN, NULL, "the rehearsal failed: %s", reason);
+    }
 }
 
 void log_relay(struct log *log, int priority, const struct member *member, const char *text)

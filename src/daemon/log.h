@@ -31,6 +31,7 @@ enum log_event {
     LOG_CONSISTENT,
     LOG_NOT_CONSISTENT,
     LOG_FREEZE_FAILED,
+    LOG_REHEARSED,
     LOG_HOLDS_ENDED,
     LOG_SUPERSEDED,
     LOG_RESTARTED,
@@ -44,6 +45,8 @@ enum log_event {
 /* @member is NULL for the events that are of no app alone. */
 void log_say(struct log *log, enum log_event event, const struct member *member,
              const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A rehearsal is over, which is no failed freeze. @reason is why it failed, or NULL. */
+void log_rehearsal(struct log *log, const char *reason);
 /* What a worker said, with a @priority of <syslog.h>. */
 void log_relay(struct log *log, int priority, const struct member *member, const char *text);
 
