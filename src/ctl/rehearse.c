@@ -47,22 +47,41 @@ static double milliseconds(json_object *object, const char *key)
     return (double)usec / (double)USEC_PER_MSEC;
 }
 
+/* Of the whole, or of the app of this @name. */
+static void print_warnings(json_object *object, const char *name)
+{
+    json_object *list = NULL;
+
+    if (wire_get_array(object, "warnings", &list) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        CLEANUP_FREE char *text =
+            wire_clean(json_object_get_string(json_object_array_get_idx(list, i)));
+
+        (void)printf("%s%s%swarning: %s\n", name != NULL ? "app '" : "", name != NULL ? name : "",
+                     name != NULL ? "': " : "", text != NULL ? text : "?");
+    }
+}
+
 static void print_app(json_object *app)
 {
     static const char *const keys[] = { "name", "outcome", "method", "server", "error" };
     char *owned[ARRAY_SIZE(keys)] = { NULL };
     const char *texts[ARRAY_SIZE(keys)];
+    bool server = json_object_object_get_ex(app, "server", NULL);
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         texts[i] = clean_member(app, keys[i], &owned[i]);
     }
     if (strcmp(texts[1], "held") == 0) {
-        (void)printf("app '%s': held by %s on %s; prepared in %.1f ms, held after %.1f ms\n",
-                     texts[0], texts[2], texts[3], milliseconds(app, "prepare_usec"),
-                     milliseconds(app, "hold_usec"));
+        (void)printf("app '%s': held by %s%s%s; prepared in %.1f ms, held after %.1f ms\n",
+                     texts[0], texts[2], server ? " on " : "", server ? texts[3] : "",
+                     milliseconds(app, "prepare_usec"), milliseconds(app, "hold_usec"));
     } else {
         (void)printf("app '%s': %s: %s\n", texts[0], texts[1], texts[4]);
     }
+    print_warnings(app, texts[0]);
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         free(owned[i]);
     }
@@ -77,14 +96,7 @@ static void print_reply(json_object *reply)
             print_app(json_object_array_get_idx(list, i));
         }
     }
-    if (wire_get_array(reply, "warnings", &list) == 0) {
-        for (size_t i = 0; i < json_object_array_length(list); i++) {
-            CLEANUP_FREE char *text =
-                wire_clean(json_object_get_string(json_object_array_get_idx(list, i)));
-
-            (void)printf("warning: %s\n", text != NULL ? text : "?");
-        }
-    }
+    print_warnings(reply, NULL);
 }
 
 /* Takes every hold. 0, or -errno after one line on stderr. */
