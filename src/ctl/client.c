@@ -28,7 +28,8 @@ static int say_refused(const char *method, const char *error, json_object *param
         reason = error;
     }
     clean = wire_clean(reason);
-    (void)fprintf(stderr, "quiescectl: %s was refused: %s\n", method,
+    (void)fprintf(stderr, "quiescectl: %s %s: %s\n", method,
+                  strcmp(error, "io.quiesced.Failed") == 0 ? "failed" : "was refused",
                   clean != NULL ? clean : "no memory");
     return -EREMOTEIO;
 }

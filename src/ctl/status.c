@@ -76,6 +76,7 @@ static void print_app(json_object *app)
     static const char *const keys[] = { "name",   "plugin", "policy", "outcome",
                                         "method", "server", "error" };
     char *texts[ARRAY_SIZE(keys)] = { NULL };
+    bool held;
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         const char *text;
@@ -84,13 +85,14 @@ static void print_app(json_object *app)
             texts[i] = wire_clean(text);
         }
     }
+    held = texts[3] != NULL && strcmp(texts[3], "held") == 0;
     (void)printf("%14s: %s (%s, %s): %s", "app", texts[0] != NULL ? texts[0] : "?",
                  texts[1] != NULL ? texts[1] : "?", texts[2] != NULL ? texts[2] : "?",
                  texts[3] != NULL ? texts[3] : "?");
-    if (texts[4] != NULL) {
+    if (texts[4] != NULL && held) {
         (void)printf(" by %s", texts[4]);
     }
-    if (texts[5] != NULL) {
+    if (texts[5] != NULL && held) {
         (void)printf(" on %s", texts[5]);
     }
     if (texts[6] != NULL) {
