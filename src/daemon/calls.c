@@ -359,12 +359,7 @@ static void on_gone(void *data, struct connection *connection)
     struct calls *self = data;
 
     queue_remove(self->queue, connection);
-    if (connection == self->owner) {
-        /* its end of file is answered by ours, when everything is undone */
-        self->owner_gone = true;
-        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
-        return;
-    }
+    /* the owner may be one of these too */
     if (connection == self->releaser) {
         self->releaser = NULL;
     }
@@ -383,6 +378,12 @@ static const struct server_handlers server_handlers = {
 static const struct conductor_handlers conductor_handlers = {
     .answer = on_answer,
     .settled = on_settled,
+    if (connection == self->owner) {
+        /* its end of file is answered by ours, when everything is undone */
+        self->owner_gone = true;
+        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
+        return;
+    }
 };
 
 static void on_waited_too_long(struct connection *connection)
