@@ -95,7 +95,8 @@ static int on_answer(void *data, enum cycle_action_type answer)
     return 0;
 }
 
-static void begin_cycle(struct calls *self, const struct queue_entry *prepare)
+/* False when there is none, and the caller was told why. */
+static bool begin_cycle(struct calls *self, const struct queue_entry *prepare)
 {
     CLEANUP_FREE char *error = NULL;
     int r;
@@ -110,6 +111,7 @@ static void begin_cycle(struct calls *self, const struct queue_entry *prepare)
         (void)connection_error(prepare->connection, "io.quiesced.Failed",
                                reply_not_begun(reason));
     }
+    return r >= 0;
 }
 
 /* Nothing but its own thaw or owner ends a cycle for a Prepare, except these. */
@@ -131,8 +133,9 @@ static void let_next_begin(struct calls *self)
         self->owner = NULL;
         conductor_event(self->conductor,
                         &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
-    } else if (cycle->state == CYCLE_IDLE && queue_take(self->queue, &next)) {
-        begin_cycle(self, &next);
+    } else if (cycle->state == CYCLE_IDLE) {
+        while (queue_take(self->queue, &next) && !begin_cycle(self, &next)) {
+        }
     } else if (cycle->state != CYCLE_UNDOING && may_be_ended(cycle)) {
         conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_SUPERSEDE});
     }
