@@ -141,6 +141,14 @@ static void let_next_begin(struct calls *self)
     }
 }
 
+/* Nothing is held, and what the next thaw has to be told stands in the marker. */
+static bool may_retire(const struct cycle *cycle)
+{
+    return cycle->state == CYCLE_IDLE ||
+           (cycle->state == CYCLE_HELD && cycle->hold_deadline == 0 &&
+            cycle->cause != CYCLE_CAUSE_NONE && !cycle_busy(cycle));
+}
+
 static void on_settled(void *data)
 {
     struct calls *self = data;
@@ -160,7 +168,7 @@ static void on_settled(void *data)
         return;
     }
     let_next_begin(self);
-    if (self->retiring && conductor_cycle(self->conductor)->state == CYCLE_IDLE &&
+    if (self->retiring && may_retire(conductor_cycle(self->conductor)) &&
         queue_empty(self->queue)) {
         (void)sd_event_exit(self->event, 0);
     }
@@ -370,6 +378,12 @@ static void on_gone(void *data, struct connection *connection)
         self->thawer = NULL;
         conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_THAWER_GONE});
     }
+    if (connection == self->owner) {
+        /* its end of file is answered by ours, when everything is undone */
+        self->owner_gone = true;
+        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
+        return;
+    }
     connection_close(connection);
 }
 
@@ -381,12 +395,6 @@ static const struct server_handlers server_handlers = {
 static const struct conductor_handlers conductor_handlers = {
     .answer = on_answer,
     .settled = on_settled,
-    if (connection == self->owner) {
-        /* its end of file is answered by ours, when everything is undone */
-        self->owner_gone = true;
-        conductor_event(self->conductor, &(struct cycle_event){.type = CYCLE_EVENT_OWNER_GONE});
-        return;
-    }
 };
 
 static void on_waited_too_long(struct connection *connection)
