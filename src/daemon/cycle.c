@@ -45,7 +45,7 @@ static void undo_advance(struct cycle *cycle, struct cycle_actions *actions)
 static void undo(struct cycle *cycle, enum cycle_cause cause, uint64_t now,
                  struct cycle_actions *actions)
 {
-    bool asked = cycle->hold_deadline != 0;
+    bool asked = cycle->hold_deadline != 0 && cause != CYCLE_CAUSE_MARKER;
 
     cycle->owner_waits =
         cycle->owner && (call_pending(cycle) || cause == CYCLE_CAUSE_MARKER);
@@ -235,7 +235,7 @@ static void prepare(struct cycle *cycle, const struct cycle_plan *plan, uint64_t
     *cycle = (struct cycle){
         .state = CYCLE_PREPARING,
         .plan = *plan,
-        .retry_at = plan->rehearsal ? cycle->retry_at : 0,
+        .retry_at = plan->rehearsal && !plan->config_changed ? cycle->retry_at : 0,
         .owner = true,
     };
     if (plan->settings.sync) {

@@ -22,7 +22,7 @@
 /*
  * A way through the cycle, one word an event; a digit is an app's.
  *   P:ro  Prepare with a required and an optional app    s   the sync is done
- *   P+: Pr:  after the configuration changed; as a rehearsal
+ *   P+: Pr: Pr+:  after the configuration changed; as a rehearsal; both
  *   F Fs  Freeze, the latter after scripts               C   Commit
  *   o f k l a g  the app is ok, failed, skipped, lost, aborted, gone
  *   T x   Thaw, and its connection ends                  X   the owner's ends
@@ -166,6 +166,7 @@ static const struct {
     {"Pr:r s o0 F f0 a0 P:r", CYCLE_PREPARING, "sync prepare0"},
     {"P:r s o0 F f0 a0 Pr:r", CYCLE_PREPARING, "sync prepare0"},
     {"P:r s o0 F f0 a0 Pr:r s f0 a0 P:r", CYCLE_IDLE, "retry"},
+    {"P:r s o0 F f0 a0 Pr+:r s f0 a0 P:r", CYCLE_PREPARING, "sync prepare0"},
 
     /* retry-after */
     {"P:r s o0 F f0 a0 P:r", CYCLE_IDLE, "retry"},
@@ -173,6 +174,7 @@ static const struct {
     {"P:r s f0 a0 P:r", CYCLE_PREPARING, "sync prepare0"},
     {"P:r s o0 F o0 o0 X a0 P:r", CYCLE_IDLE, "retry"},
     {"P:r s o0 F f0 a0 P+:r", CYCLE_PREPARING, "sync prepare0"},
+    {"P:r s o0 F m a0 P:r", CYCLE_PREPARING, "sync prepare0"},
 };
 
 static const char *action_name(enum cycle_action_type type, const struct cycle *cycle)
@@ -277,7 +279,7 @@ static void go(struct cycle *cycle, const char *word, uint64_t *now, struct cycl
 
     if (event.type == CYCLE_EVENT_PREPARE) {
         plan = plan_of(strchr(word, ':') + 1, *now);
-        plan.config_changed = word[1] == '+';
+        plan.config_changed = strchr(word, '+') != NULL;
         plan.rehearsal = word[1] == 'r';
         event.plan = &plan;
     } else if (event.type == CYCLE_EVENT_FREEZE) {
