@@ -396,6 +396,10 @@ struct conductor *conductor_free(struct conductor *self)
 {
     if (self != NULL) {
         (void)workers_free(self->workers);
+        if (self->cycle.state == CYCLE_UNDOING) {
+            /* undone now: nobody thaws after a failed freeze */
+            marker_remove(self->options->runtime_dir);
+        }
         (void)sync_free(self->sync);
         sd_event_source_disable_unref(self->timer);
         (void)log_free(self->log);
