@@ -284,6 +284,8 @@ int connection_new(sd_event *event, int fd, const struct connection_handlers *ha
         free(connection);
         return r;
     }
+    /* what has happened comes before what is asked: a Commit must not overtake a loss */
+    (void)sd_event_source_set_priority(connection->io, SD_EVENT_PRIORITY_NORMAL + 1);
     *ret_connection = connection;
     return 0;
 }

@@ -16,6 +16,7 @@
 
 #define WORKER_SOCKET_FD 3
 #define DISMISS_TIMEOUT USEC_PER_SEC
+#define MESSAGES_MAX 64U        /* that are taken before others have their turn */
 
 enum worker_state {
     WORKER_SERVING,
@@ -89,39 +90,43 @@ struct workers *workers_free(struct workers *workers)
     return NULL;
 }
 
-/* Reads what the worker has said. False when it has closed its side, or spoken
- * what is no message. */
-static bool worker_drain(struct worker *worker)
+/* Takes one message. 1, 0 when there is none, -errno when the worker has closed its side
+ * or spoken what is no message. */
+static int worker_hear(struct worker *worker)
 {
-    while (worker->state == WORKER_SERVING) {
-        json_object *message = NULL;
-        int r = wire_receive(worker->fd, &message);
+    json_object *message = NULL;
+    int r = wire_receive(worker->fd, &message);
 
-        if (r == -EAGAIN || r == -EINTR) {
-            return true;
-        }
-        if (r < 0) {
-            return false;
-        }
-        worker->all->handlers->message(worker->all->data, worker, message);
-        json_object_put(message);
+    if (r < 0) {
+        return r == -EAGAIN || r == -EINTR ? 0 : r;
     }
-    return true;
+    worker->all->handlers->message(worker->all->data, worker, message);
+    json_object_put(message);
+    return 1;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *data)
 {
     struct worker *worker = data;
+    unsigned n = 0;
+    int r = 1;
 
     (void)fd;
     (void)events;
-    if (!worker_drain(worker) || worker->state != WORKER_SERVING) {
+    while (worker->state == WORKER_SERVING && r > 0 && n < MESSAGES_MAX) {
+        r = worker_hear(worker);
+        n++;
+    }
+    if (worker->state != WORKER_SERVING || r < 0) {
         (void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
         if (worker->state == WORKER_SERVING) {
             /* it exits, or it is of no use */
             worker_kill(worker);
         }
     }
+    /* one that babbles is heard when all others were */
+    (void)sd_event_source_set_priority(source, n == MESSAGES_MAX ? SD_EVENT_PRIORITY_IDLE
+                                                                 : SD_EVENT_PRIORITY_NORMAL);
     return 0;
 }
 
@@ -131,7 +136,8 @@ static int on_exit_status(sd_event_source *source, const siginfo_t *si, void *da
     char how[64];
 
     (void)source;
-    (void)worker_drain(worker);
+    while (worker->state == WORKER_SERVING && worker_hear(worker) > 0) {
+    }
     if (worker->state == WORKER_SERVING) {
         if (si->si_code == CLD_EXITED) {
             (void)snprintf(how, sizeof(how), "exited with status %d", si->si_status);
