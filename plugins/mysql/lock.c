@@ -209,6 +209,7 @@ int lock_take(struct lock *lock, uint64_t deadline, uint64_t hold_deadline)
         }
         lock->tries++;
         if (r == 0) {
+            host->log(host, QUIESCED_DEBUG, "the lock was granted");
             lock->wait_ms = stalled_ms;
             lock->longest_ms = stalled_ms > lock->longest_ms ? stalled_ms : lock->longest_ms;
             sessions_drop_spare(lock->sessions);
@@ -244,8 +245,9 @@ void lock_release(struct lock *lock, uint64_t deadline)
 {
     struct client *session = lock->sessions->lock;
 
-    if (client_is_open(session) && !client_is_busy(session)) {
-        (void)method_release(lock->method, session, deadline);
+    if (client_is_open(session) && !client_is_busy(session) &&
+        method_release(lock->method, session, deadline) == 0) {
+        lock->host->log(lock->host, QUIESCED_DEBUG, "the lock was released");
     }
     sessions_drop_lock(lock->sessions, deadline);
 }

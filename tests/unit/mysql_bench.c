@@ -45,12 +45,16 @@ __attribute__((format(printf, 3, 4))) static void bench_log(const struct quiesce
                                                             const char *format, ...)
 {
     struct bench *bench = bench_of(host);
+    char text[sizeof(bench->log)];
     va_list arguments;
 
     va_start(arguments, format);
-    (void)vsnprintf(bench->log, sizeof(bench->log), format, arguments);
+    (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    assert_null(strstr(bench->log, "secret"));
+    assert_null(strstr(text, "secret"));
+    if (level != QUIESCED_DEBUG) {
+        memcpy(bench->log, text, sizeof(text));
+    }
     bench->warnings += level == QUIESCED_WARNING;
 }
 
