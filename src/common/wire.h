@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define WIRE_PROTOCOL 1             /* of Prepare and of a worker's first message */
-#define WIRE_FRAME_MAX (256U * 1024)  /* bytes, the NUL byte included */
+#define WIRE_FRAME_MAX (1024U * 1024) /* bytes, the NUL byte included */
 #define WIRE_PACKET_MAX (64U * 1024)
 #define WIRE_DEPTH_MAX 16
 #define WIRE_TEXT_MAX 1024U         /* a text from a peer is cut to this many bytes */

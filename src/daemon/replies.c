@@ -9,6 +9,9 @@
 #include "util.h"
 #include "wire.h"
 
+/* Less than a frame, since a reason and the like come to it. */
+#define REPLY_MAX (WIRE_FRAME_MAX / 4 * 3)
+
 static void add_text(json_object *object, const char *key, const char *text)
 {
     if (text != NULL && text[0] != '\0') {
@@ -21,20 +24,68 @@ static void add_usec(json_object *object, const char *key, uint64_t usec)
     (void)json_object_object_add(object, key, json_object_new_int64((int64_t)usec));
 }
 
-/* A member that the interface does not leave out. */
+/* A member that the interface does not leave out. It may quote a file, which need not be
+ * UTF-8. */
 static void add_reason(json_object *object, const char *reason)
 {
+    CLEANUP_FREE char *clean = reason != NULL ? wire_clean(reason) : NULL;
+
     (void)json_object_object_add(
-        object, "reason", json_object_new_string(reason != NULL ? reason : strerror(ENOMEM)));
+        object, "reason", json_object_new_string(clean != NULL ? clean : strerror(ENOMEM)));
+}
+
+static size_t length(json_object *object)
+{
+    size_t size = 0;
+
+    (void)json_object_to_json_string_length(object, JSON_C_TO_STRING_PLAIN, &size);
+    return size;
+}
+
+/* By how much the app has become shorter. */
+static size_t leave_out(json_object *app, const char *key, json_object *empty)
+{
+    size_t before = length(app);
+    size_t after;
+    CLEANUP_FREE char *text = NULL;
+    json_object *warnings = NULL;
+
+    (void)json_object_object_add(app, key, empty);
+    if (asprintf(&text, "its %s are left out: the answer would be too long", key) < 0) {
+        text = NULL;
+    } else if (wire_get_array(app, "warnings", &warnings) == 0) {
+        (void)json_object_array_add(warnings, json_object_new_string(text));
+    }
+    after = length(app);
+    return before > after ? before - after : 0;
+}
+
+/* A peer takes no longer frame: what is of the least use has to go. The journal has the
+ * warnings. */
+static void make_fit(json_object *reply, json_object *apps)
+{
+    size_t n = json_object_array_length(apps);
+    size_t size = length(reply);
+
+    for (size_t i = 0; i < n && size > REPLY_MAX; i++) {
+        size -= leave_out(json_object_array_get_idx(apps, i), "warnings",
+                          json_object_new_array());
+    }
+    for (size_t i = 0; i < n && size > REPLY_MAX; i++) {
+        size -= leave_out(json_object_array_get_idx(apps, i), "coordinates",
+                          json_object_new_object());
+    }
 }
 
 json_object *reply_progress(const struct conductor *conductor)
 {
     json_object *object = json_object_new_object();
+    json_object *apps = conductor_apps(conductor);
 
     add_text(object, "cycle", conductor_id(conductor));
-    (void)json_object_object_add(object, "apps", conductor_apps(conductor));
+    (void)json_object_object_add(object, "apps", apps);
     (void)json_object_object_add(object, "warnings", conductor_warnings(conductor));
+    make_fit(object, apps);
     return object;
 }
 
