@@ -17,10 +17,10 @@
 
 struct freeze {
     struct call *call;
-    uint64_t forward;    /* forward work ends */
+    uint64_t forward;    /* forward work ends; the daemon's, a little before */
     uint64_t record;     /* so does the record's writing */
     uint64_t commit;     /* and what comes of it */
-    uint64_t undo_holds; /* undoing ends */
+    uint64_t undo_holds; /* undoing ends, and with it the wait for why */
     uint64_t undo_scripts;
     uint64_t end; /* the hook has to answer */
     bool apps;    /* any configured */
@@ -50,7 +50,7 @@ static void plan(struct freeze *f)
 static void plan_scripts(struct freeze *f)
 {
     if (f->scripts.n > 0) {
-        f->undo_holds = f->commit + (f->end - f->commit) / 2;
+        f->undo_holds = f->commit + (f->undo_scripts - f->commit) / 2;
     }
 }
 
@@ -151,7 +151,7 @@ static int prepare(struct freeze *f)
                                  daemon_time(sub_usec(f->forward, DEADLINE_MARGIN)));
     (void)json_object_object_add(parameters, "undo_deadline_monotonic",
                                  daemon_time(sub_usec(f->undo_holds, DEADLINE_MARGIN)));
-    r = daemon_call(f->call, &f->client, "Prepare", parameters, f->forward, &answer);
+    r = daemon_call(f->call, &f->client, "Prepare", parameters, f->undo_holds, &answer);
     if (r == 0) {
         json_object_put(answer);
     }
@@ -189,7 +189,7 @@ static int hold(struct freeze *f)
         return -ENOMEM;
     }
     (void)json_object_object_add(parameters, "scripts", json_object_new_boolean(f->scripts_ran));
-    r = daemon_call(f->call, &f->client, "Freeze", parameters, f->forward, &answer);
+    r = daemon_call(f->call, &f->client, "Freeze", parameters, f->undo_holds, &answer);
     if (r < 0) {
         return r;
     }
