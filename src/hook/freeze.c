@@ -29,7 +29,7 @@ struct freeze {
     size_t n_scripts; /* of the list that were begun */
     bool scripts_ran;
     struct wire_client client;
-    bool unsure; /* Commit was asked for, and not answered */
+    bool unsure; /* Commit was asked for, and not refused */
 };
 
 /* Forward for three quarters, back in the last one. */
@@ -244,7 +244,7 @@ static int commit(struct freeze *f)
     r = daemon_call(call, &f->client, "Commit", NULL, min_usec(f->commit, now_usec() + COMMIT_USEC),
                     &answer);
     if (r < 0) {
-        f->unsure = r == -ETIMEDOUT;
+        f->unsure = r != -EREMOTEIO;
         return r;
     }
     json_object_put(answer);
