@@ -184,9 +184,26 @@ static char *app_path(const char *config_dir, const char *name)
     return asprintf(&path, "%s/apps.d/%s" SUFFIX, config_dir, name) < 0 ? NULL : path;
 }
 
-int apps_configured(const char *config_dir, char **ret_error)
+static int take_names(struct apps *apps, const struct listing *listing)
+{
+    if (listing->n == 0) {
+        return 0;
+    }
+    apps->list = calloc(listing->n, sizeof(*apps->list));
+    if (apps->list == NULL) {
+        return -ENOMEM;
+    }
+    for (; apps->n < listing->n; apps->n++) {
+        (void)snprintf(apps->list[apps->n].name, sizeof(apps->list->name), "%s",
+                       listing->names[apps->n]);
+    }
+    return 0;
+}
+
+int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error)
 {
     CLEANUP_FREE char *path = apps_dir(config_dir);
+    struct apps apps = { 0 };
     struct listing listing;
     int r;
 
@@ -197,9 +214,13 @@ int apps_configured(const char *config_dir, char **ret_error)
     if (r < 0) {
         return r;
     }
-    r = listing.n > 0 ? 1 : 0;
+    r = take_names(&apps, &listing);
     listing_free(&listing);
-    return r;
+    if (r < 0) {
+        return util_fail(ret_error, r, "cannot read '%s': %s", path, strerror(-r));
+    }
+    *ret_apps = apps;
+    return 0;
 }
 
 static int take_plugin(struct app *app, const char *value, char **ret_error)
@@ -371,24 +392,13 @@ static int apps_fill(struct apps *apps, const struct listing *listing, const cha
 {
     int r = format_warnings(listing, dir, &apps->warnings);
 
-    if (r < 0 || listing->n == 0) {
-        return r;
+    if (r == 0) {
+        r = take_names(apps, listing);
     }
-    apps->list = calloc(listing->n, sizeof(*apps->list));
-    if (apps->list == NULL) {
-        return -ENOMEM;
+    for (size_t i = 0; i < apps->n && r == 0; i++) {
+        r = app_load(config_dir, &apps->list[i]);
     }
-    while (apps->n < listing->n) {
-        struct app *app = &apps->list[apps->n];
-
-        (void)snprintf(app->name, sizeof(app->name), "%s", listing->names[apps->n]);
-        apps->n++;
-        r = app_load(config_dir, app);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return 0;
+    return r;
 }
 
 int apps_load(const char *config_dir, struct apps *ret_apps, char **ret_error)

@@ -38,10 +38,10 @@ struct apps {
 bool app_name_valid(const char *name);
 
 /*
- * The names alone: is any app configured in @config_dir/apps.d? 1 or 0, or
- * -errno with one line in *ret_error (to be freed).
+ * The names alone of the apps in @config_dir/apps.d, and no file is opened. 0, or
+ * -errno with one line in *ret_error (to be freed). For apps_free().
  */
-int apps_configured(const char *config_dir, char **ret_error);
+int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error);
 
 /*
  * Reads every file. Values of a plugin's section are not kept. A file that cannot

@@ -23,7 +23,7 @@ struct freeze {
     uint64_t undo_holds; /* undoing ends, and with it the wait for why */
     uint64_t undo_scripts;
     uint64_t end; /* the hook has to answer */
-    bool apps;    /* any configured */
+    struct apps apps; /* the names alone */
     struct scripts scripts;
     struct pending pending;
     size_t n_scripts; /* of the list that were begun */
@@ -104,14 +104,12 @@ static int look_for_scripts(struct freeze *f)
 static int look_for_apps(struct freeze *f)
 {
     CLEANUP_FREE char *error = NULL;
-    int r = apps_configured(f->call->config_dir, &error);
+    int r = apps_names(f->call->config_dir, &f->apps, &error);
 
     if (r < 0) {
         call_fail(f->call, "%s", error != NULL ? error : strerror(-r));
-        return r;
     }
-    f->apps = r > 0;
-    return 0;
+    return r;
 }
 
 /* Says all that is wrong with the configuration, not only the first. */
@@ -153,6 +151,7 @@ static int prepare(struct freeze *f)
                                  daemon_time(sub_usec(f->undo_holds, DEADLINE_MARGIN)));
     r = daemon_call(f->call, &f->client, "Prepare", parameters, f->undo_holds, &answer);
     if (r == 0) {
+        r = reply_check_apps(f->call, answer, &f->apps);
         json_object_put(answer);
     }
     return r;
@@ -205,13 +204,13 @@ static int forward(struct freeze *f)
 {
     int r = look(f);
 
-    if (r == 0 && f->apps) {
+    if (r == 0 && f->apps.n > 0) {
         r = prepare(f);
     }
     if (r == 0) {
         r = run_scripts(f);
     }
-    if (r == 0 && f->apps) {
+    if (r == 0 && f->apps.n > 0) {
         r = hold(f);
     }
     return r;
@@ -225,7 +224,7 @@ static int commit(struct freeze *f)
     const char *name;
     int r;
 
-    if (!f->apps) {
+    if (f->apps.n == 0) {
         record_add_warning(&call->record, "no app is configured: nothing was held");
     } else {
         call_note(call, "all required apps are held in cycle %s",
@@ -237,7 +236,7 @@ static int commit(struct freeze *f)
         call_fail(call, "the freeze was ended by %s", name);
         return -EINTR;
     }
-    if (!f->apps) {
+    if (f->apps.n == 0) {
         return 0;
     }
     f->client.wake_fd = -1;
@@ -325,4 +324,5 @@ void freeze(struct call *call)
     wire_client_close(&f.client);
     pending_close(&f.pending);
     scripts_free(&f.scripts);
+    apps_free(&f.apps);
 }

@@ -147,6 +147,37 @@ void reply_record_apps(struct call *call, json_object *parameters)
     }
 }
 
+static bool has_app(json_object *apps, const char *name)
+{
+    for (size_t i = 0; apps != NULL && i < json_object_array_length(apps); i++) {
+        const char *other;
+
+        if (wire_get_string(json_object_array_get_idx(apps, i), "name", &other) == 0 &&
+            strcmp(other, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int reply_check_apps(struct call *call, json_object *parameters, const struct apps *configured)
+{
+    json_object *apps = reply_apps(parameters);
+    int r = 0;
+
+    for (size_t i = 0; i < configured->n; i++) {
+        if (!has_app(apps, configured->list[i].name)) {
+            call_fail(call,
+                      "app '%s': quiesced does not know it: its --config-dir is not '%s', "
+                      "or the file has just gone",
+                      configured->list[i].name, call->config_dir);
+            r = -ESTALE;
+        }
+    }
+    json_object_put(apps);
+    return r;
+}
+
 void reply_warn(struct call *call, json_object *parameters)
 {
     json_object *warnings = clean_warnings(parameters);

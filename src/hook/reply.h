@@ -10,10 +10,14 @@
 
 #include <json-c/json.h>
 
+#include "apps.h"
 #include "call.h"
 
 /* Takes the apps of @parameters into the record, if it has any. */
 void reply_record_apps(struct call *call, json_object *parameters);
+
+/* Does the daemon know each of @configured? -ESTALE after saying which one it does not. */
+int reply_check_apps(struct call *call, json_object *parameters, const struct apps *configured);
 
 /* Says the warnings of the reply itself. */
 void reply_warn(struct call *call, json_object *parameters);

@@ -148,6 +148,27 @@ static void test_lost_hold_warn_turns_the_status_alone(void **state)
     json_object_put(reply);
 }
 
+static void test_each_app_that_the_daemon_does_not_know_is_said(void **state)
+{
+    struct app list[] = { { .name = "a" }, { .name = "b" }, { .name = "c" } };
+    const struct apps configured = { .list = list, .n = 3 };
+    json_object *all = parse("{\"apps\":[{\"name\":\"c\"},{\"name\":\"b\"},{\"name\":\"a\"}]}");
+    json_object *one = parse("{\"apps\":[{\"name\":\"b\"},{\"name\":\"x\"}]}");
+
+    (void)state;
+    call.config_dir = "/etc/q";
+    assert_int_equal(reply_check_apps(&call, all, &configured), 0);
+    assert_false(call.failed);
+    assert_int_equal(reply_check_apps(&call, one, &configured), -ESTALE);
+    assert_true(call.failed);
+    assert_printed("quiesced: app 'a': quiesced does not know it: its --config-dir is not "
+                   "'/etc/q', or the file has just gone\n"
+                   "quiesced: app 'c': quiesced does not know it: its --config-dir is not "
+                   "'/etc/q', or the file has just gone\n");
+    json_object_put(all);
+    json_object_put(one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -160,6 +181,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_lost_hold_warn_turns_the_status_alone, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_each_app_that_the_daemon_does_not_know_is_said,
+                                        setup, teardown),
     };
 
     return cmocka_run_group_tests_name("reply", tests, NULL, NULL);
