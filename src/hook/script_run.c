@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -90,7 +89,7 @@ struct birth {
     const char *path;
     const char *verb;
     struct pipes pipes;
-    char stack[STACK_SIZE];
+    _Alignas(max_align_t) char stack[STACK_SIZE];
 };
 
 /* A file without #! is the shell's, as it was for the stock hook. */
@@ -120,12 +119,11 @@ ON_OTHER_STACK static int become(void *data)
 static pid_t give_birth(const char *path, const char *verb, const struct pipes *pipes,
                         struct birth **ret_birth)
 {
-    struct birth *birth = mmap(NULL, sizeof(*birth), PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    struct birth *birth = malloc(sizeof(*birth));
     pid_t pid;
 
-    if (birth == MAP_FAILED) {
-        return -errno;
+    if (birth == NULL) {
+        return -ENOMEM;
     }
     birth->path = path;
     birth->verb = verb;
@@ -134,7 +132,7 @@ static pid_t give_birth(const char *path, const char *verb, const struct pipes *
     if (pid < 0) {
         int r = -errno;
 
-        (void)munmap(birth, sizeof(*birth));
+        free(birth);
         return r;
     }
     *ret_birth = birth;
@@ -186,6 +184,8 @@ int script_run_go(struct script_run *run)
         run->birth = NULL; /* still in use */
     } else if (read(run->exec, &r, sizeof(r)) != sizeof(r)) {
         r = 0;
+        free(run->birth);
+        run->birth = NULL;
     }
     run->exec = util_close(run->exec);
     if (r < 0) {
@@ -351,7 +351,7 @@ void script_run_close(struct script_run *run)
     run->go = util_close(run->go);
     run->exec = util_close(run->exec);
     if (run->birth != NULL && run->ended) {
-        (void)munmap(run->birth, sizeof(*run->birth));
+        free(run->birth);
         run->birth = NULL;
     }
 }
