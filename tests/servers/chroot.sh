@@ -56,6 +56,8 @@ chroot_run() {
     unshare --mount --pid --fork --kill-child --propagation private -- sh -euc '
         root=$1 source=$2 work=$3
         shift 3
+        # a mount of its own: the tests make theirs private, which takes one
+        mount --bind "$root" "$root"
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
         mount --rbind /sys "$root/sys"
