@@ -36,7 +36,7 @@ def main():
         directory = Path(name)
         directory.chmod(0o755)
         template = postgresql.template(directory / "template")
-        with Copies(directory / "copies", template) as copies:
+        with Copies(directory / "copies", template, patience=60 * arguments.copies) as copies:
             kinds = {(frozen, hooked): [] for frozen in (True, False) for hooked in (True, False)}
             for _ in range(arguments.copies):
                 for frozen, hooked in kinds:

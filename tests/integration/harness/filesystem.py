@@ -15,7 +15,7 @@ class Filesystem:
     """Mounted from here to close(). A guard process thaws and unmounts it when this
     process dies, and when the guard's patience ends."""
 
-    def __init__(self, image, mountpoint, megabytes=None, kind="ext4"):
+    def __init__(self, image, mountpoint, megabytes=None, kind="ext4", patience=180):
         self.image = Path(image)
         self.mountpoint = Path(mountpoint)
         self._guard = None
@@ -28,7 +28,7 @@ class Filesystem:
         try:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", Path(__file__).with_name("guard.py"),
-                 self.mountpoint],
+                 self.mountpoint, str(patience)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
             if self._guard.stdout.readline() != b"guarding\n":
                 raise RuntimeError("the guard of the filesystem did not start")

@@ -58,23 +58,23 @@ class _Writer(threading.Thread):
 class Copies:
     """with Copies(directory, template) as copies: copies.take(frozen=True, hooked=True)"""
 
-    def __init__(self, directory, template):
+    def __init__(self, directory, template, patience=180):
         self.directory = Path(directory)
         self.directory.mkdir(mode=0o755)
         self._closers = []
         self._number = 0
         try:
-            self._open(template)
+            self._open(template, patience)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, template):
+    def _open(self, template, patience):
         pool = self._add(Filesystem(self.directory / "pool.img", self.directory / "pool",
-                                    POOL_MEGABYTES, kind="xfs"))
+                                    POOL_MEGABYTES, kind="xfs", patience=patience))
         self.pool = pool.mountpoint
         self.disk = self._add(Filesystem(self.pool / "disk.img", self.directory / "disk",
-                                         DISK_MEGABYTES))
+                                         DISK_MEGABYTES, patience=patience))
         data = self.disk.mountpoint / "data"
         postgresql.copy_template(template, data)
         self.server = self._add(postgresql.PostgreSQL(data, self.directory / "server", "server",
