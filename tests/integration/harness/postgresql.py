@@ -236,7 +236,7 @@ def configure(house, server, name="main", password=PASSWORD, conninfo=None, **op
 
 def standby_of(primary, directory, name="standby"):
     """A started server that replays what `primary` writes."""
-    datadir = Path(directory) / f"{name}-data"
+    datadir = primary.datadir.parent / f"{name}-data"
     copy = Path(directory) / f"{name}-copy.log"
     subprocess.run(["install", "-d", "-o", USER, "-m", "700", datadir], check=True)
     # pg_basebackup is not in every package: the same by hand, from a session of the primary
