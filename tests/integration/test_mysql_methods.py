@@ -2,12 +2,13 @@
 """Each method of the mysql plugin: what it holds, how it is taken, and what is recorded."""
 
 import contextlib
+import time
 
 import pytest
 
 from harness.expect import failed, free
 from harness.flavour import flavour
-from harness.mysql_statements import long_write, our_statements
+from harness.mysql_statements import Statement, long_write, our_statements
 
 MYSQL = flavour().FLAVOUR == "MySQL"
 METHODS = ["ftwrl"] if MYSQL else ["ftwrl", "backup-stage"]
@@ -76,6 +77,34 @@ def test_our_sessions_are_gone_after_the_thaw(house, server):
     assert house.hook.thaw().status == 0
     house.daemon.wait_for_no_worker()
     assert not server.sessions("quiesced")
+
+
+def test_a_short_wait_timeout_of_the_server_does_not_end_the_hold(house, server):
+    server.sql("SET GLOBAL wait_timeout = 1")
+    start(house, server)
+    assert house.hook.freeze().status == 0
+    time.sleep(2.5)
+    assert not server.can_write()
+    assert house.hook.thaw().status == 0
+
+
+@mariadb_only
+def test_a_statement_that_moves_the_log_does_not_keep_the_freeze(house, server):
+    """At innodb_flush_log_at_trx_commit = 0 what counts is the log's end under the lock."""
+    server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0",
+               "CREATE TABLE probe.big (id INT PRIMARY KEY, note CHAR(200))",
+               "INSERT INTO probe.big SELECT seq, '' FROM seq_1_to_2000")
+    start(house, server)
+    statement = Statement(server, "UPDATE probe.big SET note = CONCAT(id, SLEEP(0.005))")
+    try:
+        statement.grow_older(0.5)
+        answer = house.hook.freeze()
+        assert answer.status == 0, answer
+        assert answer.seconds < 3
+        assert statement.ended is None
+        assert house.hook.thaw().status == 0
+    finally:
+        statement.stop()
 
 
 @pytest.mark.skipif(not MYSQL, reason="MariaDB has it")

@@ -35,6 +35,8 @@ def template(directory, flavour=None):
             with open(directory / "log", "w") as log:
                 subprocess.run(flavour.initialize(data), check=True, stdout=log,
                                stderr=subprocess.STDOUT)
+            # each copy is a server of its own, and makes an identity of its own
+            (data / "auto.cnf").unlink(missing_ok=True)
             done.touch()
     return data
 
