@@ -110,14 +110,11 @@ static void check_advance(struct cycle *cycle, struct cycle_actions *actions)
     }
 }
 
-static void begin_check(struct cycle *cycle, struct cycle_actions *actions)
+static void begin_check(struct cycle *cycle, uint64_t now, struct cycle_actions *actions)
 {
     cycle->state = CYCLE_CHECKING;
     for (unsigned i = 0; i < cycle->plan.n_apps; i++) {
-        if (cycle->apps[i].state == CYCLE_APP_HOLDING) {
-            cycle_app_enter(cycle, i, CYCLE_APP_CHECKING, cycle->plan.forward_deadline);
-            cycle_act(actions, CYCLE_ACTION_CHECK_APP, i);
-        }
+        cycle_app_check(cycle, i, now, actions);
     }
     check_advance(cycle, actions);
 }
@@ -126,7 +123,7 @@ static void freeze_advance(struct cycle *cycle, uint64_t now, struct cycle_actio
 {
     if (!cycle_any_app_in(cycle, CYCLE_APP_FREEZING)) {
         cycle->optional_deadline = 0;
-        begin_check(cycle, actions);
+        begin_check(cycle, now, actions);
         return;
     }
     for (unsigned i = 0; i < cycle->plan.n_apps; i++) {
@@ -285,10 +282,7 @@ static void thaw(struct cycle *cycle, uint64_t deadline, uint64_t now,
         cycle->thawer = true;
         cycle->hold_deadline = 0;
         for (unsigned i = 0; i < cycle->plan.n_apps; i++) {
-            if (cycle->apps[i].state == CYCLE_APP_HOLDING) {
-                cycle_app_enter(cycle, i, CYCLE_APP_THAWING, deadline);
-                cycle_act(actions, CYCLE_ACTION_THAW_APP, i);
-            }
+            cycle_app_thaw(cycle, i, deadline, actions);
         }
         thaw_advance(cycle, actions);
     } else {

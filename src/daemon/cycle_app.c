@@ -112,6 +112,32 @@ bool cycle_app_active(const struct cycle_app *app)
     abort();
 }
 
+void cycle_app_check(struct cycle *cycle, unsigned app, uint64_t now,
+                     struct cycle_actions *actions)
+{
+    uint64_t limit = cycle_required(cycle, app) ? cycle->plan.settings.hold_attempt
+                                                : CYCLE_OPTIONAL_EXTRA;
+
+    if (cycle->apps[app].state == CYCLE_APP_HOLDING) {
+        cycle_app_enter(cycle, app, CYCLE_APP_CHECKING,
+                        cycle_earlier(now + limit, cycle->plan.forward_deadline));
+        cycle_act(actions, CYCLE_ACTION_CHECK_APP, app);
+    }
+}
+
+void cycle_app_thaw(struct cycle *cycle, unsigned app, uint64_t deadline,
+                    struct cycle_actions *actions)
+{
+    struct cycle_app *own = &cycle->apps[app];
+
+    if (own->state == CYCLE_APP_HOLDING) {
+        cycle_app_enter(cycle, app, CYCLE_APP_THAWING, deadline);
+        cycle_act(actions, CYCLE_ACTION_THAW_APP, app);
+    } else if (own->state == CYCLE_APP_ABORTING) {
+        own->deadline = cycle_earlier(own->deadline, deadline);
+    }
+}
+
 void cycle_app_abort(struct cycle *cycle, unsigned app, uint64_t now,
                      struct cycle_actions *actions)
 {

@@ -27,6 +27,13 @@ void cycle_app_enter(struct cycle *cycle, unsigned app, enum cycle_app_state sta
                      uint64_t deadline);
 /* Does the worker live, and has it not been told to end? */
 bool cycle_app_active(const struct cycle_app *app);
+/* One that holds is asked whether it does. All hold by now and stop their writers, so it
+ * has no more time than for taking the hold, and an optional one a moment. */
+void cycle_app_check(struct cycle *cycle, unsigned app, uint64_t now,
+                     struct cycle_actions *actions);
+/* One that holds lets go by @deadline; one that does already has no more time either. */
+void cycle_app_thaw(struct cycle *cycle, unsigned app, uint64_t deadline,
+                    struct cycle_actions *actions);
 /* Tells the worker to let go and end. */
 void cycle_app_abort(struct cycle *cycle, unsigned app, uint64_t now,
                      struct cycle_actions *actions);

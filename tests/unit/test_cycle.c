@@ -362,12 +362,53 @@ static void test_refusals_do_not_prolong_retry_after(void **state)
     assert_int_equal(cycle.state, CYCLE_PREPARING);
 }
 
+static void go_all(struct cycle *cycle, const char *way, uint64_t *now)
+{
+    struct cycle_actions actions;
+    char *rest = NULL;
+    char copy[256];
+
+    (void)snprintf(copy, sizeof(copy), "%s", way);
+    for (char *word = strtok_r(copy, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest)) {
+        go(cycle, word, now, &actions);
+    }
+}
+
+static void test_a_check_does_not_stop_all_writers_for_long(void **state)
+{
+    struct cycle cycle = {.state = CYCLE_IDLE};
+    uint64_t now = START;
+
+    (void)state;
+    go_all(&cycle, "P:ro s o0 o1 F o0 o1", &now);
+    assert_int_equal(cycle.state, CYCLE_CHECKING);
+    assert_int_equal(cycle.apps[0].deadline, now + 5 * SECOND);
+    assert_int_equal(cycle.apps[1].deadline, now + CYCLE_OPTIONAL_EXTRA);
+}
+
+static void test_a_thaw_gives_an_app_that_lets_go_no_more_time(void **state)
+{
+    struct cycle cycle = {.state = CYCLE_IDLE};
+    struct cycle_actions actions;
+    uint64_t now = START;
+    const struct cycle_event thaw = {.type = CYCLE_EVENT_THAW, .deadline = START + SECOND / 2};
+
+    (void)state;
+    go_all(&cycle, "P:r s o0 F o0 o0 C R", &now);
+    assert_int_equal(cycle.apps[0].deadline, now + CYCLE_ABORT_MAX);
+    cycle_event(&cycle, &thaw, now, &actions);
+    assert_int_equal(cycle.apps[0].deadline, START + SECOND / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_transition),
         cmocka_unit_test(test_hold_deadline_counts_from_before_the_first_hold),
         cmocka_unit_test(test_refusals_do_not_prolong_retry_after),
+        cmocka_unit_test(test_a_check_does_not_stop_all_writers_for_long),
+        cmocka_unit_test(test_a_thaw_gives_an_app_that_lets_go_no_more_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
