@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RECORD_VERSION 1
-#define RECORD_SIZE_MAX (256U * 1024) /* of a record that is read */
+#define RECORD_SIZE_MAX (1024U * 1024) /* of a record that is read: a frame */
 #define RECORD_WARNINGS_MAX 64        /* what comes after is left out */
 
 enum record_state {

@@ -161,6 +161,19 @@ static void join_scripts(json_object *held, json_object *thaw)
     }
 }
 
+bool record_join_has_text(json_object *array, const char *text)
+{
+    for (size_t i = 0; i < json_object_array_length(array); i++) {
+        const char *other = json_object_get_string(json_object_array_get_idx(array, i));
+
+        if (other != NULL && text != NULL && strcmp(other, text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The daemon's are told at the freeze and at the thaw. */
 static void join_warnings(json_object *held, json_object *thaw)
 {
     json_object *warnings;
@@ -176,7 +189,8 @@ static void join_warnings(json_object *held, json_object *thaw)
     for (size_t i = 0; i < json_object_array_length(more); i++) {
         json_object *warning = json_object_array_get_idx(more, i);
 
-        if (json_object_array_add(warnings, json_object_get(warning)) < 0) {
+        if (!record_join_has_text(warnings, json_object_get_string(warning)) &&
+            json_object_array_add(warnings, json_object_get(warning)) < 0) {
             json_object_put(warning);
         }
     }

@@ -19,4 +19,7 @@ void record_join_thaw(json_object *held, json_object *thaw);
  * there. Takes @run over. 0 or -ENOMEM; then @run is still the caller's. */
 int record_join_script(json_object *scripts, const char *path, const char *verb, json_object *run);
 
+/* Is @text a member of @array? */
+bool record_join_has_text(json_object *array, const char *text);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "apps.h"
+#include "record_join.h"
 #include "reply.h"
 #include "util.h"
 #include "wire.h"
@@ -178,12 +179,19 @@ int reply_check_apps(struct call *call, json_object *parameters, const struct ap
     return r;
 }
 
+/* Each answer has all warnings of the cycle. */
 void reply_warn(struct call *call, json_object *parameters)
 {
     json_object *warnings = clean_warnings(parameters);
+    json_object *said = NULL;
 
+    (void)wire_get_array(call->record.object, "warnings", &said);
     for (size_t i = 0; warnings != NULL && i < json_object_array_length(warnings); i++) {
-        call_warn(call, "%s", json_object_get_string(json_object_array_get_idx(warnings, i)));
+        const char *text = json_object_get_string(json_object_array_get_idx(warnings, i));
+
+        if (said == NULL || !record_join_has_text(said, text)) {
+            call_warn(call, "%s", text);
+        }
     }
     json_object_put(warnings);
 }

@@ -148,6 +148,19 @@ static void test_lost_hold_warn_turns_the_status_alone(void **state)
     json_object_put(reply);
 }
 
+static void test_a_warning_that_comes_again_is_said_once(void **state)
+{
+    json_object *prepared = parse("{\"warnings\":[\"one\"]}");
+    json_object *frozen = parse("{\"warnings\":[\"one\",\"two\"]}");
+
+    (void)state;
+    reply_warn(&call, prepared);
+    reply_warn(&call, frozen);
+    assert_member("warnings", "[\"one\",\"two\"]");
+    json_object_put(prepared);
+    json_object_put(frozen);
+}
+
 static void test_each_app_that_the_daemon_does_not_know_is_said(void **state)
 {
     struct app list[] = { { .name = "a" }, { .name = "b" }, { .name = "c" } };
@@ -180,6 +193,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_each_required_app_that_was_lost_is_said, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_lost_hold_warn_turns_the_status_alone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_a_warning_that_comes_again_is_said_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_each_app_that_the_daemon_does_not_know_is_said,
                                         setup, teardown),
