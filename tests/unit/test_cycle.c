@@ -295,6 +295,19 @@ static void go(struct cycle *cycle, const char *word, uint64_t *now, struct cycl
     cycle_event(cycle, &event, *now, actions);
 }
 
+static void go_all(struct cycle *cycle, const char *way, uint64_t *now,
+                   struct cycle_actions *actions)
+{
+    char *rest = NULL;
+    char copy[256];
+
+    (void)snprintf(copy, sizeof(copy), "%s", way);
+    for (char *word = strtok_r(copy, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest)) {
+        go(cycle, word, now, actions);
+    }
+}
+
 static void test_each_transition(void **state)
 {
     (void)state;
@@ -302,15 +315,9 @@ static void test_each_transition(void **state)
         struct cycle cycle = {.state = CYCLE_IDLE};
         struct cycle_actions actions = {.n = 0};
         uint64_t now = START;
-        char *rest = NULL;
-        char way[256];
         char done[512];
 
-        (void)snprintf(way, sizeof(way), "%s", table[i].way);
-        for (char *word = strtok_r(way, " ", &rest); word != NULL;
-             word = strtok_r(NULL, " ", &rest)) {
-            go(&cycle, word, &now, &actions);
-        }
+        go_all(&cycle, table[i].way, &now, &actions);
         write_actions(&cycle, &actions, done, sizeof(done));
         if (cycle.state != table[i].state || strcmp(done, table[i].actions) != 0) {
             fail_msg("'%s' leads to %s with '%s', not to %s with '%s'", table[i].way,
@@ -362,26 +369,14 @@ static void test_refusals_do_not_prolong_retry_after(void **state)
     assert_int_equal(cycle.state, CYCLE_PREPARING);
 }
 
-static void go_all(struct cycle *cycle, const char *way, uint64_t *now)
-{
-    struct cycle_actions actions;
-    char *rest = NULL;
-    char copy[256];
-
-    (void)snprintf(copy, sizeof(copy), "%s", way);
-    for (char *word = strtok_r(copy, " ", &rest); word != NULL;
-         word = strtok_r(NULL, " ", &rest)) {
-        go(cycle, word, now, &actions);
-    }
-}
-
 static void test_a_check_does_not_stop_all_writers_for_long(void **state)
 {
     struct cycle cycle = {.state = CYCLE_IDLE};
+    struct cycle_actions actions;
     uint64_t now = START;
 
     (void)state;
-    go_all(&cycle, "P:ro s o0 o1 F o0 o1", &now);
+    go_all(&cycle, "P:ro s o0 o1 F o0 o1", &now, &actions);
     assert_int_equal(cycle.state, CYCLE_CHECKING);
     assert_int_equal(cycle.apps[0].deadline, now + 5 * SECOND);
     assert_int_equal(cycle.apps[1].deadline, now + CYCLE_OPTIONAL_EXTRA);
@@ -395,7 +390,7 @@ static void test_a_thaw_gives_an_app_that_lets_go_no_more_time(void **state)
     const struct cycle_event thaw = {.type = CYCLE_EVENT_THAW, .deadline = START + SECOND / 2};
 
     (void)state;
-    go_all(&cycle, "P:r s o0 F o0 o0 C R", &now);
+    go_all(&cycle, "P:r s o0 F o0 o0 C R", &now, &actions);
     assert_int_equal(cycle.apps[0].deadline, now + CYCLE_ABORT_MAX);
     cycle_event(&cycle, &thaw, now, &actions);
     assert_int_equal(cycle.apps[0].deadline, START + SECOND / 2);
