@@ -48,13 +48,20 @@ static char *names_of(json_object *object)
     return names;
 }
 
-static void read_content(int fd, struct marker *marker)
+/* Fills in cycle and apps, as far as the file makes sense. */
+static void read_content(struct marker *marker)
 {
+    CLEANUP_CLOSE int fd =
+        open(marker->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     CLEANUP_FREE char *text = malloc(MARKER_SIZE_MAX);
-    ssize_t n = text != NULL ? read(fd, text, MARKER_SIZE_MAX) : -1;
     json_object *object;
     const char *cycle;
+    struct stat st;
+    ssize_t n = -1;
 
+    if (text != NULL && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+        n = read(fd, text, MARKER_SIZE_MAX);
+    }
     if (n <= 0 || wire_parse(text, (size_t)n, &object) < 0) {
         return;
     }
@@ -68,16 +75,11 @@ static void read_content(int fd, struct marker *marker)
 int marker_read(const char *runtime_dir, struct marker *ret_marker)
 {
     struct marker marker = { .path = marker_path(runtime_dir) };
-    CLEANUP_CLOSE int fd = -1;
-    struct stat st;
 
     if (marker.path == NULL) {
         return -ENOMEM;
     }
-    fd = open(marker.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-        read_content(fd, &marker);
-    }
+    read_content(&marker);
     *ret_marker = marker;
     return 0;
 }
@@ -92,7 +94,17 @@ void marker_free(struct marker *marker)
 
 void marker_remove(const struct marker *marker)
 {
-    if (marker->path != NULL) {
+    struct marker now = { .path = marker->path };
+    bool same;
+
+    if (marker->path == NULL) {
+        return;
+    }
+    read_content(&now);
+    same = marker->cycle == NULL || now.cycle == NULL || strcmp(marker->cycle, now.cycle) == 0;
+    if (same) {
         (void)unlink(marker->path);
     }
+    now.path = NULL;
+    marker_free(&now);
 }

@@ -26,7 +26,7 @@ bool marker_exists(const char *runtime_dir);
 int marker_read(const char *runtime_dir, struct marker *ret_marker);
 void marker_free(struct marker *marker);
 
-/* The verdict was delivered. */
+/* The verdict was delivered. One that is another cycle's by now stays. */
 void marker_remove(const struct marker *marker);
 
 #endif

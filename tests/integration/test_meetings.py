@@ -2,6 +2,7 @@
 """Calls, configurations and losses that come at a bad moment; the plugin is example."""
 
 import fcntl
+import json
 import os
 import signal
 import time
@@ -123,3 +124,15 @@ def test_a_thaw_in_the_past_is_answered(site):
         client.send_call("io.quiesced.Thaw", deadline_monotonic=0)
         assert client.result()["consistent"] is False
         assert site.daemon.status()["state"] == "idle"
+
+
+def test_a_thaw_without_an_answer_leaves_the_marker_of_another_cycle(site):
+    site.set(thaw_timeout="1s")
+    assert site.hook.freeze().status == 0
+    os.kill(site.daemon.process.pid, signal.SIGSTOP)
+    call = site.hook.begin("thaw")
+    time.sleep(0.5)
+    another = json.dumps({**json.loads(site.marker.read_text()), "cycle": "another"})
+    site.marker.write_text(another)
+    assert call.wait().status == 1
+    assert site.marker.read_text() == another
