@@ -7,7 +7,7 @@
 #include "checkpoint.h"
 #include "deadline.h"
 
-/* Kept of the deadline of prepare when the checkpoint may have all of it */
+/* Kept of the deadline of prepare in any case */
 #define RESERVE_MS 300u
 /* What ends the wait is the server, which is a little earlier; this is for its answer. */
 #define ANSWER_MS 200u
@@ -74,9 +74,9 @@ int checkpoint_take(struct checkpoint *checkpoint, struct client *client,
     bool required = checkpoint->policy == CHECKPOINT_REQUIRED;
     uint64_t begin = deadline_now();
     uint64_t last = deadline_before(deadline, RESERVE_MS + ANSWER_MS);
-    /* When it need not be, the others' scripts and holds are to have their time too. */
+    /* The deadline is that of the scripts and of the holds too, which come afterwards. */
     uint32_t left = host->left_ms(host, last);
-    uint32_t limit = required ? left : left / 2;
+    uint32_t limit = required ? left - left / 4 : left / 2;
     char why[512];
     int r;
 

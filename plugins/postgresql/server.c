@@ -84,23 +84,25 @@ int server_limit(struct client *client, const struct quiesced_host *host, uint64
     uint32_t left = host->left_ms(host, deadline);
     uint32_t statement =
         left > SERVER_FIRST_MS + SERVER_LEAST_MS ? left - SERVER_FIRST_MS : SERVER_LEAST_MS;
+    int version = client_version(client);
+    char session[128] = "";
     char sql[512];
 
-    /* The path keeps anybody's functions out that are named as the server's own. */
-    if (client_version(client) >= SERVER_VERSION_SESSION_LIMITS) {
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES "
-                       "('search_path', 'pg_catalog'), ('statement_timeout', '%u'), "
-                       "('idle_session_timeout', '%" PRIu64 "'), "
-                       "('client_connection_check_interval', '%u')) AS limits (name, value)",
-                       statement, idle_ms, ALIVE_MS);
-    } else {
-        (void)snprintf(sql, sizeof(sql),
-                       "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES "
-                       "('search_path', 'pg_catalog'), ('statement_timeout', '%u')) "
-                       "AS limits (name, value)",
-                       statement);
+    if (version >= SERVER_VERSION_SESSION_LIMITS) {
+        (void)snprintf(session, sizeof(session),
+                       ", ('idle_session_timeout', '%" PRIu64 "'), "
+                       "('client_connection_check_interval', '%u')",
+                       idle_ms, ALIVE_MS);
     }
+    /* The path keeps anybody's functions out that are named as the server's own. A limit of a
+     * transaction would end the session, not the statement alone. */
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES "
+                   "('search_path', 'pg_catalog'), ('statement_timeout', '%u')%s%s) "
+                   "AS limits (name, value)",
+                   statement, session,
+                   version >= SERVER_VERSION_TRANSACTION_LIMIT ? ", ('transaction_timeout', '0')"
+                                                               : "");
     return client_query(client, sql, deadline, NULL);
 }
 

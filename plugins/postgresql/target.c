@@ -106,6 +106,7 @@ static const struct {
     { "password", "use the key password or password-file in its place" },
     { "passfile", "use the key password-file, for a file with the password alone" },
     { "sslpassword", "use a key file without one" },
+    { "servicefile", "use the key service-file in its place" },
     { "sslkeylogfile", "it would write a file" },
     { "replication", "the session has to run statements" },
 };

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from harness import programs
+from harness.certificates import Authority
 from harness.expect import failed
 from harness.postgresql import PASSWORD, configure, standby_of
 from harness.waiting import wait_until
@@ -131,6 +132,31 @@ def test_tcp_on_the_loopback(house, new_postgresql):
     cycle(house)
 
 
+@pytest.mark.parametrize("mode", ["require", "verify-full"])
+def test_tls(house, new_postgresql, mode):
+    """As libpq has it; nothing is looked for where it is not named."""
+    authority = Authority(house.directory / "tls")
+    certificate, key = authority.issue("localhost", "DNS:localhost")
+    subprocess.run(["chown", "daemon", certificate, key], check=True)
+    key.chmod(0o600)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    server = new_postgresql("pg", listen_addresses="127.0.0.1", port=port, ssl="on",
+                            ssl_cert_file=certificate, ssl_key_file=key)
+    conninfo = f"host=localhost hostaddr=127.0.0.1 port={port} user=quiesced sslmode={mode}"
+    if mode == "verify-full":
+        conninfo += f" sslrootcert={authority.certificate}"
+    configure(house, server, conninfo=conninfo)
+    house.daemon.start()
+    assert house.hook.freeze().status == 0
+    pid = server.sessions()[0][0]
+    assert server.sql(f"SELECT ssl FROM pg_stat_ssl WHERE pid = {pid}") == [(True,)]
+    thaw(house)
+    authority.certificate.chmod(0o666)
+    if mode == "verify-full":
+        failed(house.hook.freeze(), "main", str(authority.certificate), "writable")
+
+
 def test_no_environment_of_the_library_counts(house, postgresql, monkeypatch):
     for name, value in {"PGHOST": "/nowhere", "PGUSER": "nobody", "PGSERVICE": "none",
                         "PGOPTIONS": "-c statement_timeout=1", "PGPASSFILE": "/none"}.items():
@@ -175,6 +201,8 @@ def test_the_servers_own_time_limits_do_not_end_the_hold(house, new_postgresql):
     server = new_postgresql("pg")
     if server.major >= 14:
         settings["idle_session_timeout"] = "200ms"
+    if server.major >= 17:
+        settings["transaction_timeout"] = "200ms"
     for key, value in settings.items():
         server.sql(f"ALTER ROLE quiesced SET {key} = '{value}'")
     configure(house, server)

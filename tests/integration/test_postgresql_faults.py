@@ -112,19 +112,21 @@ def test_server_that_never_answers(proxied_pg, pg_proxy, postgresql):
 
 def test_server_that_stops_to_answer_amid_prepare(running_pg, postgresql):
     """All of it: not even a request to cancel is heard."""
-    running_pg.set(freeze_timeout="3s")
+    running_pg.set(freeze_timeout="6s")
     pids = [postgresql.process.pid]
     with postgresql.stopped("checkpointer"):
         call = running_pg.hook.begin("freeze")
         wait_until(lambda: any("CHECKPOINT" == row[2] for row in postgresql.sessions()),
                    "the checkpoint runs")
         pids += [row[0] for row in postgresql.sessions()]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        answer = failed(call.wait(), "main")
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-    assert answer.seconds < 3.5
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            answer = failed(call.wait(), "main", "no answer in time")
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+    assert answer.seconds < 6
     postgresql.wait_for_no_session()
     running_pg.daemon.wait_for_no_worker()
 

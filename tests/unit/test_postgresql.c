@@ -163,6 +163,24 @@ static void test_too_old_a_server(void **state)
     end(bench);
 }
 
+/* It would end the session amid a checkpoint. */
+static void test_a_limit_of_transactions_is_taken_off(void **state)
+{
+    struct bench *bench = *state;
+
+    bench_configure(bench);
+    fake_server(170000, 12);
+    fake_connect(BENCH_WHO);
+    fake_query("SELECT pg_catalog.set_config(name, value, false) FROM (VALUES "
+               "('search_path', 'pg_catalog'), ('statement_timeout', '9750'), "
+               "('idle_session_timeout', '0'), ('client_connection_check_interval', '500'), "
+               "('transaction_timeout', '0')) AS limits (name, value)",
+               "");
+    fake_query(SQL_IDENTIFY, ROW_IDENTITY);
+    assert_int_equal(bench_prepare(bench), -ENOTSUP);
+    end(bench);
+}
+
 static void test_an_answer_that_is_not_understood(void **state)
 {
     struct bench *bench = *state;
@@ -380,6 +398,7 @@ int main(void)
         TEST(test_cancelled_while_it_connects),
         TEST(test_a_pooler_is_refused),
         TEST(test_too_old_a_server),
+        TEST(test_a_limit_of_transactions_is_taken_off),
         TEST(test_an_answer_that_is_not_understood),
         TEST(test_settings_that_are_told),
         TEST(test_tablespaces_are_looked_at),

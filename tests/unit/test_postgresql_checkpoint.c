@@ -87,7 +87,7 @@ static void test_late_where_it_is_required(void **state)
         checkpoint_fails(state, "required", "57014",
                          "ERROR:  canceling statement due to statement timeout\n", -ETIMEDOUT);
 
-    bench_assert_error(bench, "CHECKPOINT did not end within 9500 ms");
+    bench_assert_error(bench, "CHECKPOINT did not end within 7125 ms");
     end(bench);
 }
 
