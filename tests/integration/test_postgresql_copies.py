@@ -10,7 +10,7 @@ from conftest import SHARED
 from harness import postgresql
 from harness.postgresql_copies import Copies
 
-COPIES = 2
+COPIES = 1
 
 
 @pytest.fixture

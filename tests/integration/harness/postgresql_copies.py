@@ -51,6 +51,7 @@ class _Writer(threading.Thread):
                     cursor.execute(f"INSERT INTO {self.table} VALUES (%s, repeat('x', 200))",
                                    (self.last + 1,))
                     self.last += 1
+                    self.ending.wait(0.001)
         except psycopg2.Error as error:
             self.error = error
 
