@@ -14,6 +14,7 @@
 
 #define ANSWER_USEC (50 * USEC_PER_MSEC) /* from the last file to our exit */
 #define COMMIT_USEC (1000 * USEC_PER_MSEC)
+#define LATE_USEC (200 * USEC_PER_MSEC) /* for each part of an undoing that begins too late */
 
 struct freeze {
     struct call *call;
@@ -291,11 +292,25 @@ static void let_go(struct freeze *f)
     }
 }
 
+/* We were stopped for long: the answer is late whatever we do, and so an older record
+ * must not stay, nor what was undone be unknown, for the sake of a few milliseconds. */
+static void allow_for_stop(struct freeze *f)
+{
+    uint64_t now = now_usec();
+
+    if (now >= f->end) {
+        f->undo_holds = now + LATE_USEC;
+        f->undo_scripts = f->undo_holds + LATE_USEC;
+        f->end = f->undo_scripts + LATE_USEC;
+    }
+}
+
 static void undo(struct freeze *f)
 {
     struct call *call = f->call;
 
     call->failed = true;
+    allow_for_stop(f);
     if (f->client.fd >= 0) {
         let_go(f);
     }
