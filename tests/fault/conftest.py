@@ -51,7 +51,6 @@ def site(new_site):
 def pytest_addoption(parser):
     parser.addoption("--seed", default="1", help="what the samples are drawn by")
     parser.addoption("--every", action="store_true", help="no samples: every system call")
-    parser.addoption("--soak-cycles", type=int, default=0, help="cycles of the soak")
 
 
 class Sampling:

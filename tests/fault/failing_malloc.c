@@ -5,9 +5,8 @@
  *     FAULT_MALLOC_PROGRAM   the file name of the program that is meant
  *     FAULT_MALLOC_FAIL      which allocation fails, from 1
  *     FAULT_MALLOC_MANY      how many fail from there on, 1 when it is not set
- *     FAULT_MALLOC_NOTE      a file that gets a byte for each that failed: 'j' when json-c
- *                            asked for it, which ends a process that it gets none for, 'x'
- *                            for all others
+ *     FAULT_MALLOC_NOTE      a file that gets a line for each that failed: who asked for
+ *                            it, as "library+0x12ab" from the inside out
  *
  * Only what malloc() and its kin hand out is meant, not the loader's own memory.
  */
@@ -18,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,31 +46,29 @@ static void look(void)
     }
 }
 
-static bool json_asks(void)
-{
-    void *callers[16];
-    bool found = false;
-
-    looking_back = true; /* the first time it allocates */
-    for (int i = 0, n = backtrace(callers, 16); i < n && !found; i++) {
-        Dl_info info;
-
-        found = dladdr(callers[i], &info) != 0 && info.dli_fname != NULL &&
-                strstr(info.dli_fname, "libjson-c") != NULL;
-    }
-    looking_back = false;
-    return found;
-}
-
 static void take_note(void)
 {
-    char byte = json_asks() ? 'j' : 'x';
     int fd = note_path == NULL ? -1 : open(note_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    void *callers[24];
+    char line[4096] = "";
+    size_t size = 0;
 
-    if (fd >= 0) {
-        (void)!write(fd, &byte, 1);
-        (void)close(fd);
+    if (fd < 0) {
+        return;
     }
+    looking_back = true; /* the first time it allocates */
+    for (int i = 0, n = backtrace(callers, 24); i < n; i++) {
+        Dl_info info;
+
+        if (dladdr(callers[i], &info) != 0 && info.dli_fname != NULL && size < 3800) {
+            size += (size_t)snprintf(line + size, 256, "%.200s+%#lx ", info.dli_fname,
+                                     (long)((char *)callers[i] - (char *)info.dli_fbase));
+        }
+    }
+    looking_back = false;
+    line[size++] = '\n';
+    (void)!write(fd, line, size);
+    (void)close(fd);
 }
 
 static bool fails(void)

@@ -10,9 +10,10 @@ import time
 from harness.waiting import TimedOut, wait_until
 
 from . import oracle
+from .site import PATIENCE
 
 # Between the hook's end and our clock: python, two processors, many tests.
-SLACK = 0.6
+SLACK = 0.6 * PATIENCE
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -38,13 +39,13 @@ def after(site, action, answer, consistent=None, killed=False, stopped=False, da
     if not killed:
         answered(site, action, answer, consistent, stopped)
     held = action == "freeze" and not killed and answer.status == 0
-    if held:
+    if held and daemon == "runs":
         _held(site)
-    else:
+    elif not held:
         _nothing_held(site, action, grace)
     if record and not killed:
         _record(site, action, answer)
-    _marker(site, held, daemon, killed, action)
+    _marker(site, held, daemon, 2.5 if killed else grace, action)
     if not held and daemon == "runs":
         _settled(site)
 
@@ -105,12 +106,12 @@ def _record(site, action, answer):
     require(not leftover, "record", f"{leftover} left in the state directory")
 
 
-def _marker(site, held, daemon, killed, action):
+def _marker(site, held, daemon, grace, action):
     if held:
         require(site.marker.exists() or not site.apps, "marker", "none while held")
     elif daemon == "runs":
         try:
-            wait_until(lambda: not site.marker.exists(), "", 2.5 if killed else 0.0)
+            wait_until(lambda: not site.marker.exists(), "", grace)
         except TimedOut:
             raise Violation(f"marker: it is still there after {action}") from None
 

@@ -12,6 +12,20 @@ from harness import programs
 from harness.house import House
 
 BUILT = "tests/fault"
+# How much longer everything takes with the sanitizers, and on a machine that has
+# much else to do.
+PATIENCE = (2 if programs.sanitized() else 1) * (1 + os.getloadavg()[0] / (8 * os.cpu_count()))
+SCALED = {"freeze_timeout", "hold_attempt", "thaw_timeout", "script_timeout",
+          "script_thaw_timeout"}
+UNITS = (("ms", 0.001), ("min", 60.0), ("s", 1.0))
+
+
+def seconds(text):
+    """A duration of quiesced.conf."""
+    for unit, factor in UNITS:
+        if text.endswith(unit):
+            return float(text[:-len(unit)]) * factor
+    raise ValueError(text)
 
 
 def built(name):
@@ -52,6 +66,15 @@ class Site(House):
         self.set(**{"sync": "no", "retry_after": "0s", "freeze_timeout": "4s",
                     "hold_attempt": "500ms", "thaw_timeout": "1s",
                     "script_thaw_timeout": "500ms", "hold_timeout": "30s", **settings})
+
+    def set(self, **settings):
+        super().set(**{key: f"{round(seconds(value) * PATIENCE * 1000)}ms"
+                       if key in SCALED else value for key, value in settings.items()})
+
+    def environment(self):
+        """The hook's leaks are looked for where it is neither traced nor starved."""
+        more = {"ASAN_OPTIONS": "detect_leaks=0"} if programs.sanitized() else {}
+        return {**super().environment(), **more}
 
     def configure(self, *apps):
         """apps.d holds these apps, and no other."""
@@ -130,11 +153,7 @@ class Site(House):
             self.seconds("thaw_timeout") + self.seconds("script_thaw_timeout"))
 
     def seconds(self, key):
-        text = self.settings[key]
-        for unit, factor in (("ms", 0.001), ("min", 60.0), ("s", 1.0)):
-            if text.endswith(unit):
-                return float(text[:-len(unit)]) * factor
-        raise ValueError(text)
+        return seconds(self.settings[key])
 
     def record_or_none(self):
         try:
