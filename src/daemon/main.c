@@ -33,6 +33,20 @@ static void usage(FILE *stream)
                           "  --help              print this\n");
 }
 
+/* The daemon's directory is /, and a worker is told the same paths. */
+static int check_paths(void)
+{
+    const char *const paths[] = {arg_config_dir, arg_runtime_dir, arg_plugin_dir, arg_worker};
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        if (paths[i][0] != '/') {
+            (void)fprintf(stderr, "quiesced: the path '%s' is not absolute\n", paths[i]);
+            return -EINVAL;
+        }
+    }
+    return 1;
+}
+
 /* 1: go on, 0: done, -EINVAL */
 static int parse_arguments(int argc, char **argv)
 {
@@ -77,7 +91,7 @@ static int parse_arguments(int argc, char **argv)
         (void)fprintf(stderr, "quiesced: unexpected argument '%s'\n", argv[optind]);
         return -EINVAL;
     }
-    return 1;
+    return check_paths();
 }
 
 /* The socket that a supervisor hands over, or one of our own. */
