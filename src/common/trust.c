@@ -283,3 +283,25 @@ int trust_open(const char *path, enum trust_kind kind, int *ret_fd, struct stat 
     walk.fd = util_close(walk.fd);
     return r;
 }
+
+int trust_open_at(int directory_fd, const char *directory, const char *name, enum trust_kind kind,
+                  int *ret_fd, struct stat *ret_stat, char **ret_why)
+{
+    struct walk walk = { .fd = directory_fd, .ret_why = ret_why };
+    char where[PATH_MAX + NAME_MAX + 2];
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    int r;
+
+    (void)snprintf(where, sizeof(where), "%s/%s", directory, name);
+    fd = openat(directory_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        r = -errno;
+        return fail_open(where, r, ret_why);
+    }
+    if (S_ISLNK(st.st_mode)) {
+        return trust_open(where, kind, ret_fd, ret_stat, ret_why);
+    }
+    r = judge(where, &st, ON_THE_WAY, ret_why);
+    return r < 0 ? r : walk_open(&walk, name, where, &st, kind, ret_fd, ret_stat);
+}

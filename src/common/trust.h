@@ -29,4 +29,11 @@ enum trust_kind {
 int trust_open(const char *path, enum trust_kind kind, int *ret_fd, struct stat *ret_stat,
                char **ret_why);
 
+/*
+ * The same for the file @name of @directory, which trust_open() has opened as
+ * @directory_fd: judges nothing above it again.
+ */
+int trust_open_at(int directory_fd, const char *directory, const char *name, enum trust_kind kind,
+                  int *ret_fd, struct stat *ret_stat, char **ret_why);
+
 #endif

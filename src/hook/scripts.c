@@ -91,17 +91,17 @@ int scripts_add_refused(struct scripts *scripts, const char *path, enum script_w
     return scripts_append(scripts, path, weight, &nothing, why);
 }
 
-int scripts_add(struct scripts *scripts, const char *path, enum script_weight weight)
+static bool is_executable(const char *path)
 {
-    CLEANUP_FREE char *why = NULL;
-    CLEANUP_CLOSE int fd = -1;
     struct stat st;
-    int r;
 
-    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_mode & 0111) == 0) {
-        return 0;
-    }
-    r = trust_open(path, TRUST_FILE, &fd, &st, &why);
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0;
+}
+
+/* @r is what opening it came to, and why. */
+static int scripts_take(struct scripts *scripts, const char *path, enum script_weight weight,
+                        const struct stat *st, int r, const char *why)
+{
     if (r == -ENOMEM) {
         return r;
     }
@@ -109,11 +109,49 @@ int scripts_add(struct scripts *scripts, const char *path, enum script_weight we
         r = scripts_add_refused(scripts, path, weight, why != NULL ? why : strerror(-r));
         return r < 0 ? r : 1;
     }
-    if (scripts_have(scripts, &st)) {
+    if (scripts_have(scripts, st)) {
         return 0;
     }
-    r = scripts_append(scripts, path, weight, &st, NULL);
+    r = scripts_append(scripts, path, weight, st, NULL);
     return r < 0 ? r : 1;
+}
+
+int scripts_add(struct scripts *scripts, const char *path, enum script_weight weight)
+{
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    int r;
+
+    if (!is_executable(path)) {
+        return 0;
+    }
+    r = trust_open(path, TRUST_FILE, &fd, &st, &why);
+    return scripts_take(scripts, path, weight, &st, r, why);
+}
+
+/* The same for @name in @directory, which is open and trusted: its parents were judged. */
+static int scripts_add_in(struct scripts *scripts, int directory_fd, const char *directory,
+                          const char *name, enum script_weight weight)
+{
+    CLEANUP_FREE char *path = NULL;
+    CLEANUP_FREE char *why = NULL;
+    CLEANUP_CLOSE int fd = -1;
+    struct stat st;
+    int r;
+
+    if (asprintf(&path, "%s/%s", directory, name) < 0) {
+        path = NULL;
+        return -ENOMEM;
+    }
+    if (directory_fd < 0) { /* its file's refusal says why */
+        return scripts_add(scripts, path, weight);
+    }
+    if (!is_executable(path)) {
+        return 0;
+    }
+    r = trust_open_at(directory_fd, directory, name, TRUST_FILE, &fd, &st, &why);
+    return scripts_take(scripts, path, weight, &st, r, why);
 }
 
 static int by_name(const void *a, const void *b)
@@ -181,6 +219,7 @@ static int read_names(const char *directory, char ***ret_names, size_t *ret_n)
 
 static int add_directory(struct scripts *scripts, const char *directory, enum script_weight weight)
 {
+    CLEANUP_CLOSE int fd = -1;
     char **names = NULL;
     size_t n = 0;
     int r = read_names(directory, &names, &n);
@@ -191,19 +230,15 @@ static int add_directory(struct scripts *scripts, const char *directory, enum sc
     if (r < 0) {
         return scripts_add_refused(scripts, directory, weight, strerror(-r));
     }
+    if (n > 0) {
+        (void)trust_open(directory, TRUST_DIRECTORY, &fd, NULL, NULL);
+    }
     for (size_t i = 0; i < n && r >= 0; i++) {
-        CLEANUP_FREE char *path = NULL;
-
         if (scripts->n >= SCRIPTS_MAX) {
             r = scripts_add_refused(scripts, directory, weight, "too many scripts");
             break;
         }
-        if (asprintf(&path, "%s/%s", directory, names[i]) < 0) {
-            path = NULL;
-            r = -ENOMEM;
-            break;
-        }
-        r = scripts_add(scripts, path, weight);
+        r = scripts_add_in(scripts, fd, directory, names[i], weight);
     }
     free_names(names, n);
     return r < 0 ? r : 0;
