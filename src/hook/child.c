@@ -12,6 +12,8 @@
 #include "util.h"
 
 #define CHILD_TEXT_MAX 1024
+#define TICKS_PER_SEC 100U /* USER_HZ, on every architecture of today */
+#define NSEC_PER_SEC 1000000000U
 #define CHILD_DYING_USEC (50 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
 enum {
@@ -23,6 +25,57 @@ int child_pidfd(int pid)
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
     return fd >= 0 ? fd : -errno;
+}
+
+uint64_t child_clock(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * TICKS_PER_SEC +
+           (uint64_t)now.tv_nsec / (NSEC_PER_SEC / TICKS_PER_SEC);
+}
+
+/* The state and the start time of @pid. 0 or -errno. */
+static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start_time)
+{
+    char path[64];
+    char text[1024];
+    CLEANUP_CLOSE int fd = -1;
+    unsigned long long start_time;
+    const char *after;
+    char state;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0) {
+        return -ESRCH;
+    }
+    text[n] = '\0';
+    after = strrchr(text, ')'); /* the name before it may hold anything */
+    if (after == NULL ||
+        sscanf(after + 1,
+               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &state, &start_time) != 2) {
+        return -EBADMSG;
+    }
+    *ret_state = state;
+    *ret_start_time = start_time;
+    return 0;
+}
+
+bool child_runs(pid_t pid, uint64_t alive_at)
+{
+    uint64_t start_time;
+    char state;
+
+    return read_stat(pid, &state, &start_time) == 0 && start_time <= alive_at && state != 'Z' &&
+           state != 'X';
 }
 
 /* In a child: @keep becomes CHILD_FD, and all else goes. */

@@ -8,7 +8,9 @@
 #ifndef QUIESCED_HOOK_CHILD_H
 #define QUIESCED_HOOK_CHILD_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Runs in the child. What went wrong, in one line (not freed), or NULL. */
 typedef char *child_fn(void *data);
@@ -29,5 +31,15 @@ int child_drain(int fd);
 
 /* A descriptor of @pid that is readable once it has ended, or -errno. */
 int child_pidfd(int pid);
+
+/*
+ * The time, in ticks since the boot. To note it beside the pid of a child that was not
+ * reaped yet tells it from a later process of that pid, and costs less than to read when
+ * it started.
+ */
+uint64_t child_clock(void);
+
+/* Does the process still run that was @pid at the time @alive_at? */
+bool child_runs(pid_t pid, uint64_t alive_at);
 
 #endif

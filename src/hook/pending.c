@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 
+#include "child.h"
 #include "pending.h"
 #include "trust.h"
 #include "util.h"
@@ -40,46 +41,9 @@ bool pending_exists(const char *runtime_dir)
     return stat(path, &st) == 0 || errno != ENOENT;
 }
 
-/* The state and the start time of @pid. 0 or -errno. */
-static int read_stat(pid_t pid, char *ret_state, uint64_t *ret_start_time)
-{
-    char path[64];
-    char text[1024];
-    CLEANUP_CLOSE int fd = -1;
-    unsigned long long start_time;
-    const char *after;
-    char state;
-    ssize_t n;
-
-    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    n = read(fd, text, sizeof(text) - 1);
-    if (n <= 0) {
-        return -ESRCH;
-    }
-    text[n] = '\0';
-    after = strrchr(text, ')'); /* the name before it may hold anything */
-    if (after == NULL ||
-        sscanf(after + 1,
-               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-               &state, &start_time) != 2) {
-        return -EBADMSG;
-    }
-    *ret_state = state;
-    *ret_start_time = start_time;
-    return 0;
-}
-
 bool pending_running(const struct pending_script *script)
 {
-    uint64_t start_time;
-    char state;
-
-    return script->pid > 0 && read_stat(script->pid, &state, &start_time) == 0 &&
-           start_time == script->start_time && state != 'Z' && state != 'X';
+    return script->pid > 0 && child_runs(script->pid, script->alive_at);
 }
 
 static void pending_clear(struct pending *pending)
@@ -187,7 +151,7 @@ static int load_change(struct pending *pending, json_object *object)
         return 0;
     }
     if (wire_get_bool(object, "strict", &strict) < 0 || wire_get_uint(object, "pid", &pid) < 0 ||
-        pid > INT32_MAX || wire_get_uint(object, "start_time", &script.start_time) < 0) {
+        pid > INT32_MAX || wire_get_uint(object, "alive_at", &script.alive_at) < 0) {
         return -EBADMSG;
     }
     script.pid = (pid_t)pid;
@@ -370,8 +334,8 @@ static char *describe(const struct pending_script *script, const char *verb)
     (void)json_object_object_add(object, "strict",
                                  json_object_new_boolean(script->weight == SCRIPT_STRICT));
     (void)json_object_object_add(object, "pid", json_object_new_int64(script->pid));
-    (void)json_object_object_add(object, "start_time",
-                                 json_object_new_int64((int64_t)script->start_time));
+    (void)json_object_object_add(object, "alive_at",
+                                 json_object_new_int64((int64_t)script->alive_at));
     if (asprintf(&line, "%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN)) <
         0) {
         line = NULL;
@@ -460,16 +424,17 @@ static int pending_note(struct pending *pending, const char *line)
 int pending_set(struct pending *pending, const char *path, enum script_weight weight,
                 enum pending_verb verb, pid_t pid)
 {
-    struct pending_script script = { .weight = weight, .verb = verb, .pid = pid };
+    struct pending_script script = {
+        .weight = weight,
+        .verb = verb,
+        .pid = pid,
+        .alive_at = child_clock(),
+    };
     CLEANUP_FREE char *line = NULL;
-    char state;
     int r;
 
     if (pending->directory == NULL) {
         return 0;
-    }
-    if (pid > 0 && read_stat(pid, &state, &script.start_time) < 0) {
-        script.pid = 0; /* it has gone already */
     }
     r = replace(pending, path, script);
     if (r < 0) {

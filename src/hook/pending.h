@@ -30,7 +30,7 @@ struct pending_script {
     enum script_weight weight;
     enum pending_verb verb;
     pid_t pid;           /* 0: not known */
-    uint64_t start_time; /* of the pid, in ticks since the boot */
+    uint64_t alive_at;   /* ticks since the boot; a later one of that pid is another */
 };
 
 struct pending {
@@ -59,7 +59,7 @@ int pending_open(const char *runtime_dir, int wake_fd, uint64_t deadline,
                  struct pending *ret_pending, char **ret_error);
 void pending_close(struct pending *pending);
 
-/* Remembers @script, or what it does now. 0 or -errno. */
+/* Remembers the script @path, or what it does now: as @pid, not reaped yet. 0 or -errno. */
 int pending_set(struct pending *pending, const char *path, enum script_weight weight,
                 enum pending_verb verb, pid_t pid);
 /* Forgets it. 0 or -errno. */

@@ -18,7 +18,7 @@
 #define READ_SIZE (16U * 1024)
 #define READS_AFTER_END 64 /* a background child may print without end */
 #define EXEC_MS 1000
-#define STACK_SIZE (64U * 1024)
+#define STACK_SIZE (16U * 1024)
 #define KILL_USEC (100 * USEC_PER_MSEC) /* for a SIGKILL to be felt */
 
 /* Both ends of three pipes; those that are given away become -1. */

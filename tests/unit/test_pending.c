@@ -103,7 +103,7 @@ static void test_a_running_process_is_told_from_another_one(void **state)
     assert_int_equal(pending.list[0].pid, pid);
     assert_true(pending_running(&pending.list[0]));
     other = pending.list[0];
-    other.start_time++;
+    other.alive_at = 0;
     assert_false(pending_running(&other));
     (void)kill(pid, SIGKILL);
     (void)waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
@@ -156,9 +156,9 @@ static void test_nonsense_is_an_error_and_an_empty_list(void **state)
         "{\"version\":2}\n1\n",
         "{\"version\":2}\n{\"path\":\"/a\"}\n",
         "{\"version\":2}\n{\"path\":\"relative\",\"verb\":\"freeze\",\"strict\":true,"
-        "\"pid\":0,\"start_time\":0}\n",
+        "\"pid\":0,\"alive_at\":0}\n",
         "{\"version\":2}\n{\"path\":\"/a\",\"verb\":\"freeze\",\"strict\":true,"
-        "\"pid\":-1,\"start_time\":0}\n",
+        "\"pid\":-1,\"alive_at\":0}\n",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -186,7 +186,7 @@ static void test_a_line_cut_short_is_not_counted(void **state)
     write_list(*state,
                "{\"version\":2}\n"
                "{\"path\":\"/a\",\"verb\":\"freeze\",\"strict\":true,\"pid\":0,"
-               "\"start_time\":0}\n"
+               "\"alive_at\":0}\n"
                "{\"path\":\"/a\",\"verb\":\"none\"",
                0600);
     open_list(*state, &pending);
