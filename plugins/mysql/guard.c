@@ -38,8 +38,12 @@ static int kill_one(const struct guard *guard, struct client *control,
     }
     if (r == -EREMOTEIO && (client_code(control) == CLIENT_E_KILL_DENIED ||
                             client_code(control) == CLIENT_E_PRIVILEGE)) {
-        host->error(host, "cannot kill %s: %s; grant it: %s", text, client_error(control),
-                    guard->grant);
+        host->error(
+            host, "cannot kill %s: %s; %s it: %s", text, client_error(control),
+            guard->server->flavour == SERVER_MYSQL
+                ? "who has SYSTEM_USER, as root, is killed by its like alone; for others grant"
+                : "grant",
+            guard->grant);
         return -EACCES;
     }
     if (r != -ECANCELED) {

@@ -58,7 +58,7 @@ def test_a_long_write_is_waited_for_and_stalls_nobody(guarded, server):
     statement = long_write(server, seconds=LONG + 1).grow_older(LONG)
     call = house.hook.begin("freeze")
     while statement.ended is None:
-        assert server.can_write()
+        assert server.can_write() or statement.ended
         time.sleep(0.05)
     assert call.wait().status == 0
     assert len(locks(server)) == 1
@@ -133,15 +133,29 @@ def test_killing_takes_a_privilege_that_is_named(guarded, server):
     house = guarded(blockers="kill")
     answer = failed(house.hook.freeze(), "lacks the privilege CONNECTION", "blockers = kill")
     server.sql(grant_of(answer.line))
-    statement = long_write(server).grow_older(LONG)
+    server.sql("CREATE USER app@localhost", "GRANT ALL ON probe.* TO app@localhost")
+    statement = long_write(server, user="app").grow_older(LONG)
     answer = house.hook.freeze()
     assert answer.status == 0, answer
     statement.wait()
     assert statement.error.args[0] == 1317      # interrupted; its session lives
     assert statement.connection.open
     (app,) = house.record()["apps"]
-    assert f"killed statement {statement.id} of user 'root'" in str(app["warnings"])
+    assert f"killed statement {statement.id} of user 'app'" in str(app["warnings"])
     assert house.hook.thaw().status == 0
+
+
+@pytest.mark.skipif(not MYSQL, reason="MariaDB has no SYSTEM_USER")
+def test_root_is_not_killed_by_others(guarded, server):
+    server.sql("GRANT CONNECTION_ADMIN ON *.* TO quiesced@localhost")
+    house = guarded(blockers="kill")
+    statement = long_write(server).grow_older(LONG)
+    try:
+        failed(house.hook.freeze(), f"cannot kill statement {statement.id} of user 'root'",
+               "SYSTEM_USER")
+        assert server.can_write()
+    finally:
+        statement.stop()
 
 
 def grant_of(line):

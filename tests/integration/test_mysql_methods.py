@@ -93,7 +93,7 @@ def test_a_statement_that_moves_the_log_does_not_keep_the_freeze(house, server):
     """At innodb_flush_log_at_trx_commit = 0 what counts is the log's end under the lock."""
     server.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0",
                "CREATE TABLE probe.big (id INT PRIMARY KEY, note CHAR(200))",
-               "INSERT INTO probe.big SELECT seq, '' FROM seq_1_to_2000")
+               "USE probe", "INSERT INTO probe.big SELECT seq, '' FROM seq_1_to_2000")
     start(house, server)
     statement = Statement(server, "UPDATE probe.big SET note = CONCAT(id, SLEEP(0.005))")
     try:

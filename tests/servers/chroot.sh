@@ -17,7 +17,7 @@ chroot_build_packages=(
 # shellcheck disable=SC2034
 chroot_test_packages=(
     qemu-guest-agent python3 python3-pytest python3-pytest-xdist python3-pymysql
-    e2fsprogs util-linux mount procps passwd
+    e2fsprogs util-linux mount procps passwd openssl
 )
 
 # chroot_make NAME SUITE PACKAGE...: makes the chroot NAME of the Debian SUITE unless it

@@ -167,7 +167,8 @@ class MariaDB:
 
     def statements(self):
         """(session id, statement) of the general log, in order."""
-        line = re.compile(r"^(?:\d{6} +\d+:\d\d:\d\d)?\s+(\d+) (?:Query|Quit|Connect)\s*(.*)$")
+        line = re.compile(r"^(?:\d{6} +\d+:\d\d:\d\d|\d{4}-\S+)?\s+(\d+) "
+                          r"(?:Query|Quit|Connect)\s*(.*)$")
         found = (line.match(text) for text in self.general_log.read_text().splitlines())
         return [(int(match[1]), match[2]) for match in found if match]
 

@@ -3,7 +3,8 @@
 
 from .mariadb import USER, MariaDB
 
-SMALL = ["--innodb-buffer-pool-size=32M", "--innodb-redo-log-capacity=8M", "--mysqlx=OFF"]
+SMALL = ["--innodb-buffer-pool-size=32M", "--innodb-redo-log-capacity=8M", "--mysqlx=OFF",
+         "--secure-file-priv=NULL"]
 
 
 class MySQL(MariaDB):

@@ -8,11 +8,11 @@ import pymysql
 
 
 class Statement:
-    """`sql`, run by a session of its own from now to its end or stop()."""
+    """`sql`, run by a session of `user` from now to its end or stop()."""
 
-    def __init__(self, server, sql, state="User sleep"):
+    def __init__(self, server, sql, state="User sleep", user="root"):
         self._server = server
-        self.connection = server.connect()
+        self.connection = server.connect(user)
         self.id = self.connection.thread_id()
         self.error = None
         self.ended = None               # the monotonic time of its end
@@ -47,12 +47,11 @@ class Statement:
         self.wait()
 
 
-def long_write(server, engine="InnoDB", seconds=60):
-    """An UPDATE of a table of this engine."""
-    table = "probe.long_one" if engine == "MyISAM" else "probe.probe"
-    if engine == "InnoDB":
-        server.sql("INSERT INTO probe.probe () VALUES ()")
-    return Statement(server, f"UPDATE {table} SET id = id + SLEEP({seconds}) LIMIT 1")
+def long_write(server, seconds=60, user="root"):
+    """An UPDATE of an InnoDB table."""
+    server.sql("INSERT INTO probe.probe () VALUES ()")
+    return Statement(server, f"UPDATE probe.probe SET id = id + SLEEP({seconds}) LIMIT 1",
+                     user=user)
 
 
 def long_read(server, seconds=60):
