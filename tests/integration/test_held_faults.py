@@ -107,7 +107,7 @@ def test_daemon_told_to_end_exits_with_0(held, server):
 
 
 def test_no_thaw_within_the_hold_deadline(running, server):
-    running.set(hold_timeout="1s")
+    running.set(hold_timeout=f"{1 + 2 * server.LEAST_WAIT}s")
     assert running.hook.freeze().status == 0
     assert not server.can_write()
     assert server.can_write(seconds=10)

@@ -51,6 +51,7 @@ class MariaDB:
 
     FLAVOUR = "MariaDB"
     WAITING = "Waiting for backup lock"     # the state of whom a lock of ours holds up
+    LEAST_WAIT = 0                          # seconds, of lock_wait_timeout
     BINLOG_STATUS = "SHOW MASTER STATUS"
     PRIVILEGES = "RELOAD, BINLOG MONITOR, SLAVE MONITOR, PROCESS"
     BY_SOCKET = "IDENTIFIED VIA unix_socket"

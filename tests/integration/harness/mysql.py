@@ -12,6 +12,7 @@ class MySQL(MariaDB):
 
     FLAVOUR = "MySQL"
     WAITING = "Waiting for global read lock"
+    LEAST_WAIT = 1
     BINLOG_STATUS = "SHOW BINARY LOG STATUS"
     PRIVILEGES = "RELOAD, REPLICATION CLIENT, PROCESS"
     BY_SOCKET = "IDENTIFIED WITH auth_socket"
