@@ -200,29 +200,6 @@ static int take_names(struct apps *apps, const struct listing *listing)
     return 0;
 }
 
-int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error)
-{
-    CLEANUP_FREE char *path = apps_dir(config_dir);
-    struct apps apps = { 0 };
-    struct listing listing;
-    int r;
-
-    if (path == NULL) {
-        return util_fail(ret_error, -ENOMEM, "cannot read apps.d: %s", strerror(ENOMEM));
-    }
-    r = listing_load(&listing, path, ret_error);
-    if (r < 0) {
-        return r;
-    }
-    r = take_names(&apps, &listing);
-    listing_free(&listing);
-    if (r < 0) {
-        return util_fail(ret_error, r, "cannot read '%s': %s", path, strerror(-r));
-    }
-    *ret_apps = apps;
-    return 0;
-}
-
 static int take_plugin(struct app *app, const char *value, char **ret_error)
 {
     /* one called "app" could have no section of its own */
@@ -384,6 +361,33 @@ static int format_warnings(const struct listing *listing, const char *dir, char 
         return -ENOMEM;
     }
     *ret_warnings = text;
+    return 0;
+}
+
+int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error)
+{
+    CLEANUP_FREE char *path = apps_dir(config_dir);
+    struct apps apps = { 0 };
+    struct listing listing;
+    int r;
+
+    if (path == NULL) {
+        return util_fail(ret_error, -ENOMEM, "cannot read apps.d: %s", strerror(ENOMEM));
+    }
+    r = listing_load(&listing, path, ret_error);
+    if (r < 0) {
+        return r;
+    }
+    r = format_warnings(&listing, path, &apps.warnings);
+    if (r == 0) {
+        r = take_names(&apps, &listing);
+    }
+    listing_free(&listing);
+    if (r < 0) {
+        apps_free(&apps);
+        return util_fail(ret_error, r, "cannot read '%s': %s", path, strerror(-r));
+    }
+    *ret_apps = apps;
     return 0;
 }
 

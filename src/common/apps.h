@@ -38,8 +38,8 @@ struct apps {
 bool app_name_valid(const char *name);
 
 /*
- * The names alone of the apps in @config_dir/apps.d, and no file is opened. 0, or
- * -errno with one line in *ret_error (to be freed). For apps_free().
+ * The names alone of the apps in @config_dir/apps.d and the warnings, and no file is
+ * opened. 0, or -errno with one line in *ret_error (to be freed). For apps_free().
  */
 int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error);
 

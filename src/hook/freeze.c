@@ -102,6 +102,17 @@ static int look_for_scripts(struct freeze *f)
     return r < 0 ? r : check_scripts(f);
 }
 
+/* With an app, the daemon says it. */
+static void warn_of_names(struct freeze *f)
+{
+    char *rest = f->apps.warnings;
+    const char *line;
+
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        call_warn(f->call, "%s", line);
+    }
+}
+
 static int look_for_apps(struct freeze *f)
 {
     CLEANUP_FREE char *error = NULL;
@@ -109,6 +120,8 @@ static int look_for_apps(struct freeze *f)
 
     if (r < 0) {
         call_fail(f->call, "%s", error != NULL ? error : strerror(-r));
+    } else if (f->apps.n == 0) {
+        warn_of_names(f);
     }
     return r;
 }

@@ -149,6 +149,7 @@ static void test_other_files_are_named_in_warnings(void **state)
     CLEANUP_FREE char *expected = NULL;
     const char *dir = *state;
     struct apps apps;
+    char *error = NULL;
 
     files_write(*state, "apps.d/db.conf", "[app]\nplugin = mysql\n");
     files_write(*state, "apps.d/db.conf.rpmnew", "");
@@ -164,6 +165,9 @@ static void test_other_files_are_named_in_warnings(void **state)
                          "'%s/apps.d/db.conf.rpmnew' is ignored: its name is not NAME.conf with "
                          "NAME of a-z, 0-9 and '-'",
                          dir, dir, dir) > 0);
+    assert_string_equal(apps.warnings, expected);
+    apps_free(&apps);
+    assert_int_equal(apps_names(*state, &apps, &error), 0); /* which opens none says it too */
     assert_string_equal(apps.warnings, expected);
     apps_free(&apps);
 }
