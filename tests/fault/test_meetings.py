@@ -215,7 +215,7 @@ def test_a_hook_and_a_daemon_of_different_releases(site, protocol):
 class Impostor:
     """A daemon that answers every call with `reply`, or not at all."""
 
-    def __init__(self, site, reply=None, accepts=True, trickle=False):
+    def __init__(self, site, reply=None, accepts=True, trickle=0.0):
         self.calls = []
         self._reply = reply
         self._trickle = trickle
@@ -256,12 +256,12 @@ class Impostor:
     def _answer(self, connection):
         if self._reply is None:
             return
-        if not self._trickle:
+        if self._trickle == 0:
             connection.sendall(self._reply)
             return
         for byte in self._reply:
             connection.sendall(bytes([byte]))
-            time.sleep(0.05)
+            time.sleep(self._trickle)
 
     def close(self):
         self._listener.close()
@@ -322,7 +322,7 @@ def test_a_daemon_that_answers_a_byte_at_a_time(new_site, action):
     if action == "thaw":
         site.marker.write_text('{"cycle": "0123", "apps": ["one"]}')
     impostor = Impostor(site, frame(parameters={"consistent": True, "warnings": ["x" * 50]}),
-                        trickle=True)
+                        trickle=site.budget(action) / 50)
     answer = site.hook.begin(action).wait()
     impostor.close()
     invariants.answered(site, action, answer, consistent=False)

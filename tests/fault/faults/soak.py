@@ -169,10 +169,12 @@ class Soak:
             trip = Tripwire(self.site, self.plan.call, self.plan.number)
             answer = self.site.hook.begin("thaw", trip.command).wait()
             trip.note.unlink()
-            if answer.status < 0:
-                # it asked or not, and the verdict is kept for who asks next
+            killed = answer.status < 0
+            if killed:
+                # it asked or not; its verdict may stand in the record, which its child
+                # writes, and the next one then has nothing to ask for
                 answer = self.site.hook.thaw()
-            invariants.after(self.site, "thaw", answer, grace=2.0)
+            invariants.after(self.site, "thaw", answer, grace=2.0, record=not killed)
 
     def do_kill_daemon(self):
         if self.freeze():
