@@ -29,6 +29,10 @@ chroot_make() {
     if [ -e "$root.packages" ] && [ "$(cat "$root.packages")" = "$wanted" ]; then
         return
     fi
+    if ! command -v mmdebstrap >/dev/null; then
+        echo "install the package mmdebstrap" >&2
+        return 1
+    fi
     mkdir -p "$chroot_cache"
     rm -rf --one-file-system "$root" "$root.packages"
     echo "making $root"
