@@ -369,6 +369,37 @@ static void test_refusals_do_not_prolong_retry_after(void **state)
     assert_int_equal(cycle.state, CYCLE_PREPARING);
 }
 
+/* Every 5 s for 5 minutes; the agent begins none before the last one has ended. */
+static void test_a_host_that_insists_is_let_through_seldom(void **state)
+{
+    static const struct {
+        uint64_t lasts;         /* until the hold fails, in seconds */
+        unsigned attempts;
+    } hosts[] = {{0, 20}, {2, 15}, {5, 15}, {6, 12}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct cycle cycle = {.state = CYCLE_IDLE};
+        struct cycle_actions actions;
+        uint64_t now = START;
+        unsigned attempts = 0;
+
+        for (unsigned k = 0; k < 60; k++) {
+            now = now > START + k * 5 * SECOND ? now : START + k * 5 * SECOND;
+            go(&cycle, "P:r", &now, &actions);
+            if (actions.list[0].type == CYCLE_ACTION_REFUSE_RETRY) {
+                continue;
+            }
+            attempts++;
+            go_all(&cycle, "s o0 F", &now, &actions);
+            now += hosts[i].lasts * SECOND;
+            go_all(&cycle, "f0 a0", &now, &actions);
+            assert_int_equal(cycle.state, CYCLE_IDLE);
+        }
+        assert_int_equal(attempts, hosts[i].attempts);
+    }
+}
+
 static void test_a_check_does_not_stop_all_writers_for_long(void **state)
 {
     struct cycle cycle = {.state = CYCLE_IDLE};
@@ -402,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_each_transition),
         cmocka_unit_test(test_hold_deadline_counts_from_before_the_first_hold),
         cmocka_unit_test(test_refusals_do_not_prolong_retry_after),
+        cmocka_unit_test(test_a_host_that_insists_is_let_through_seldom),
         cmocka_unit_test(test_a_check_does_not_stop_all_writers_for_long),
         cmocka_unit_test(test_a_thaw_gives_an_app_that_lets_go_no_more_time),
     };
