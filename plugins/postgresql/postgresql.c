@@ -120,12 +120,16 @@ static int quiescer_ready(void *instance)
 
 /*
  * Nobody listens there: the socket is missing, or the connection is refused. libpq asks
- * back then, and gives the system's own words. A server that starts up or shuts down
- * answers, and is a failure.
+ * back then, and gives the system's own words. A name such as localhost may have several
+ * addresses: then the last one counts, and a server that answered at any of them runs, be it
+ * that it starts up or shuts down.
  */
 static bool says_not_running(const char *error)
 {
-    return strstr(error, "Is the server running") != NULL &&
+    size_t n = strlen(error);
+
+    return n > 0 && error[n - 1] == '?' && strstr(error, "FATAL:") == NULL &&
+           strstr(error, "Is the server running") != NULL &&
            (strstr(error, strerror(ENOENT)) != NULL ||
             strstr(error, strerror(ECONNREFUSED)) != NULL);
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """PostgreSQL that cannot be held, and a hold of it that is lost."""
 
+import contextlib
 import os
 import signal
+import socket
 
 import psycopg2
 import pytest
@@ -83,6 +85,20 @@ def test_a_server_that_starts_up_is_no_stopped_one(running_pg, postgresql):
     wait_until((postgresql.directory / SOCKET).exists, "the socket is there")
     wait_until(lambda: "standby mode" in postgresql.log.read_text(), "it is a standby")
     failed(running_pg.hook.freeze(), "main", "the database system is")
+
+
+def test_a_server_that_refuses_us_is_no_stopped_one(house, new_postgresql):
+    """localhost may be two addresses, and nobody listens at the other one."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free_port:
+        port = free_port.getsockname()[1]
+    server = new_postgresql("pg", listen_addresses="127.0.0.1", port=port)
+    configure(house, server, conninfo=f"host=localhost port={port} user=quiesced",
+              password="not this one", not_running="skip")
+    house.daemon.start()
+    failed(house.hook.freeze(), "main", "password authentication failed")
+    server.stop()
+    assert house.hook.freeze().status == 0
+    assert house.record()["apps"][0]["outcome"] == "skipped"
 
 
 def test_no_such_role(running_pg, postgresql):

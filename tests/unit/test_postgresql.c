@@ -94,6 +94,19 @@ static void test_refused_is_not_running(void **state)
     refuses_to_connect(state, REFUSED, QUIESCED_NOT_RUNNING, "Connection refused");
 }
 
+/* Nobody at ::1, and a server at 127.0.0.1 */
+static void test_refused_at_one_address_is_a_failure(void **state)
+{
+    refuses_to_connect(state, REFUSED "FATAL:  password authentication failed for user \"q\"\n",
+                       -EREMOTEIO, "password authentication failed");
+}
+
+static void test_refused_and_then_starting_up_is_a_failure(void **state)
+{
+    refuses_to_connect(state, "FATAL:  the database system is starting up\n" REFUSED, -EREMOTEIO,
+                       "starting up");
+}
+
 static void test_forbidden_socket_is_a_failure(void **state)
 {
     refuses_to_connect(state,
@@ -391,6 +404,8 @@ int main(void)
         TEST(test_what_is_never_looked_for),
         TEST(test_no_socket_is_not_running),
         TEST(test_refused_is_not_running),
+        TEST(test_refused_at_one_address_is_a_failure),
+        TEST(test_refused_and_then_starting_up_is_a_failure),
         TEST(test_forbidden_socket_is_a_failure),
         TEST(test_starting_up_is_a_failure),
         TEST(test_wrong_password_names_the_page),
