@@ -169,6 +169,7 @@ def test_a_second_call_on_a_busy_connection(proxied, proxy, server):
         client.send_call("io.quiesced.Prepare", **client.prepare_parameters())
         assert proxy.kept_back.wait(10)
         client.send_call("io.quiesced.Status")
+        proxied.daemon.status()     # the one before it was read by now
         proxy.resume()
         assert client.result()["apps"][0]["name"] == "main"
         with pytest.raises(VarlinkError) as caught:
