@@ -5,6 +5,7 @@
 #include "client.h"
 #include "rehearse.h"
 #include "release.h"
+#include "reset.h"
 #include "retire.h"
 #include "status.h"
 #include "util.h"
@@ -16,12 +17,14 @@ static const struct {
     { "status", status },
     { "rehearse", rehearse },
     { "release", release },
+    { "reset", reset },
     { "retire", retire },
 };
 
 static const char usage[] = "usage: quiescectl status [--json]\n"
                             "       quiescectl rehearse\n"
                             "       quiescectl release [REASON]\n"
+                            "       quiescectl reset\n"
                             "       quiescectl retire\n"
                             "       quiescectl --help|--version\n";
 

@@ -3,9 +3,11 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 
+from harness import programs
 from harness.expect import failed, free
 from harness.mariadb import LongStatement
 from harness.waiting import wait_until
@@ -260,7 +262,7 @@ def test_retry_after_repeats_the_first_reason(running, server):
     assert reason
     second = failed(running.hook.freeze(), reason)
     assert second.seconds < 1 + first.seconds
-    with running.daemon.client() as client:
-        client.call("io.quiesced.Reset")
+    subprocess.run([programs.program("quiescectl"), "reset"], env=running.hook.environment,
+                   check=True, capture_output=True)
     assert running.hook.freeze().status == 0
     assert running.hook.thaw().status == 0
