@@ -63,17 +63,25 @@ static int kill_all(const struct guard *guard, struct client *control,
     return r;
 }
 
-static int refuse(const struct guard *guard, const struct blockers *blockers, bool waited)
+static int refuse(const struct guard *guard, const struct blockers *blockers)
 {
     const struct quiesced_host *host = guard->host;
+    bool keeps_tables = guard->server->flavour == SERVER_MYSQL;
     char text[1400];
 
     blockers_describe(blockers, text, sizeof(text));
-    host->error(host, "%s was not tried%s: it would wait for %s%s", guard->statement,
-                waited ? " any more" : "", text,
-                guard->server->flavour == SERVER_MYSQL
-                    ? ", and giving up then would leave that statement's tables blocked"
-                    : "");
+    if (guard->tries == 0) {
+        host->error(
+            host, "%s was not tried: it would wait for %s%s", guard->statement, text,
+            keeps_tables ? ", and giving up then would leave that statement's tables blocked" : "");
+    } else {
+        host->error(host,
+                    "%s was not granted in %u %s, which stalled writers for up to %u ms, and not "
+                    "tried again: it would wait for %s%s",
+                    guard->statement, guard->tries, guard->tries == 1 ? "try" : "tries",
+                    guard->longest_ms, text,
+                    keeps_tables ? ", whose tables stay blocked until it ends" : "");
+    }
     return -EBUSY;
 }
 
@@ -90,7 +98,7 @@ int guard_pass(const struct guard *guard, struct client *control, uint64_t until
     const struct quiesced_host *host = guard->host;
     bool killed = false;
 
-    for (bool waited = false;; waited = true) {
+    for (;;) {
         struct blockers blockers;
         int r = blockers_find(control, guard->server, guard->policy, CLIENT_CANCELLABLE, until,
                               &blockers);
@@ -103,7 +111,7 @@ int guard_pass(const struct guard *guard, struct client *control, uint64_t until
             return r;
         }
         if (guard->policy->blockers == POLICY_FAIL || host->left_ms(host, until) < LEAST_MS) {
-            return refuse(guard, &blockers, waited);
+            return refuse(guard, &blockers);
         }
         if (guard->policy->blockers == POLICY_KILL && !killed) {
             r = kill_all(guard, control, &blockers, until);

@@ -23,6 +23,8 @@ struct guard {
     const struct policy *policy;
     const char *statement; /* what is to be taken, for messages */
     const char *grant;     /* all that our account needs, as one statement */
+    unsigned int tries;    /* of the lock, before */
+    uint32_t longest_ms;   /* that others may have waited during one of them */
 };
 
 /* 0 when no long statement is in the way; -EBUSY when one still is at @until, told to the

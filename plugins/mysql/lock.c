@@ -16,8 +16,8 @@
 #define ANSWER_MS 50u
 /* With less left no try is begun. */
 #define TRY_LEAST_MS 50u
-/* Between two tries: those who have waited go first. */
-#define PAUSE_MS 100
+/* At least between two tries: those who have waited go first. */
+#define PAUSE_MS 100u
 /* The server's limit of idleness comes so much after the hold deadline: whoever is
  * alive ends the hold earlier, and with a reason. */
 #define IDLE_SLACK_SECONDS 5u
@@ -49,8 +49,11 @@ static int lock_set_limits(const struct lock *lock, uint32_t wait_ms, uint64_t u
     return client_query(lock->sessions->lock, sql, CLIENT_CANCELLABLE, until, NULL);
 }
 
-/* BACKUP STAGE waits neither for readers nor for InnoDB's writes, and which engine a
- * statement writes to is not told. So the guard is asked once a try has failed. */
+/*
+ * BACKUP STAGE waits neither for readers nor for InnoDB's writes, and which engine a
+ * statement writes to is not told. So it is not kept from a try: it would often be for
+ * nothing. What is to be done about long statements is done once a try has failed.
+ */
 static int lock_look_first(const struct lock *lock, uint64_t until)
 {
     const struct guard guard = {
@@ -59,9 +62,12 @@ static int lock_look_first(const struct lock *lock, uint64_t until)
         .policy = lock->policy,
         .statement = method_statement(lock->method),
         .grant = lock->grant,
+        .tries = lock->tries,
+        .longest_ms = lock->longest_ms,
     };
 
-    if (lock->method == METHOD_BACKUP_STAGE && lock->tries == 0) {
+    if (lock->method == METHOD_BACKUP_STAGE &&
+        (lock->tries == 0 || lock->policy->blockers == POLICY_WAIT)) {
         return 0;
     }
     return guard_pass(&guard, lock->sessions->control, until);
@@ -99,17 +105,23 @@ static bool lock_was_late(const struct lock *lock, int r)
 }
 
 /* Nobody waits for us any more: what is it that was in the way? */
-static int lock_explain_late(struct lock *lock, uint64_t deadline, const char *why)
+static int lock_explain_late(struct lock *lock, uint64_t deadline, uint32_t stalled_ms,
+                             const char *why)
 {
     const struct quiesced_host *host = lock->host;
+    struct policy policy = *lock->policy;
     struct client *control = lock->sessions->control;
     struct blockers blockers;
     char text[1400] = "";
     const char *before = "";
     const char *after = "";
 
+    /* It was there before the try, long or not. Half: its age is not that exact. */
+    if (policy.long_query_ms > stalled_ms / 2) {
+        policy.long_query_ms = stalled_ms / 2;
+    }
     if (client_is_open(control) && !client_is_busy(control) &&
-        blockers_find(control, lock->server, lock->policy, CLIENT_CANCELLABLE,
+        blockers_find(control, lock->server, &policy, CLIENT_CANCELLABLE,
                       deadline_before(deadline, ANSWER_MS), &blockers) > 0) {
         before = "; in its way may be ";
         blockers_describe(&blockers, text, sizeof(text));
@@ -155,6 +167,7 @@ static int lock_give_up(struct lock *lock, uint64_t until, uint64_t deadline, in
     uint32_t begin = host->left_ms(host, deadline);
     bool late = lock_was_late(lock, r);
     unsigned int code = client_code(session);
+    uint32_t pause_ms;
     char why[512];
 
     (void)snprintf(why, sizeof(why), "%s", client_error(session));
@@ -166,11 +179,13 @@ static int lock_give_up(struct lock *lock, uint64_t until, uint64_t deadline, in
     if (!late) {
         return lock_explain(lock, r, code, why);
     }
-    if (host->left_ms(host, until) < TRY_LEAST_MS + PAUSE_MS ||
+    /* Not half of the time for us */
+    pause_ms = stalled_ms > PAUSE_MS ? stalled_ms : PAUSE_MS;
+    if (host->left_ms(host, until) < TRY_LEAST_MS + pause_ms ||
         sessions_renew(lock->sessions, until) < 0) {
-        return lock_explain_late(lock, deadline, why);
+        return lock_explain_late(lock, deadline, stalled_ms, why);
     }
-    return poll(&cancel, 1, PAUSE_MS) > 0 ? -ECANCELED : 0;
+    return poll(&cancel, 1, (int)pause_ms) > 0 ? -ECANCELED : 0;
 }
 
 /* Up to when the last try may last */

@@ -76,15 +76,17 @@ static int ask(const struct quiesced_host *host, struct client *client, const st
     uint32_t left = host->left_ms(host, until);
     char sql[160];
 
+    if (left > wait_ms + slack) {
+        until = deadline_before(until, left - wait_ms - slack);
+    } else if (left > 2 * slack) {
+        wait_ms = left - slack;
+    }
     if (has_statement_time(server)) {
         /* For this statement alone: it must not bite later ones. */
         (void)snprintf(sql, sizeof(sql), "SET STATEMENT max_statement_time = %u.%03u FOR %s",
                        wait_ms / 1000u, wait_ms % 1000u, statement);
     } else {
         (void)snprintf(sql, sizeof(sql), "%s", statement);
-    }
-    if (left > wait_ms + slack) {
-        until = deadline_before(until, left - wait_ms - slack);
     }
     return client_query(client, sql, CLIENT_CANCELLABLE, until, NULL);
 }

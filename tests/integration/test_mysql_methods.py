@@ -127,6 +127,26 @@ def test_backup_stage_does_not_wait_for_a_long_write_in_innodb(house, server):
 
 
 @mariadb_only
+def test_backup_stage_waits_for_myisam_in_short_tries(house, server):
+    """A long write in InnoDB beside it is not in the way of the next try."""
+    start(house, server, lock_attempt="300ms")
+    innocent = long_write(server).grow_older(1.2)
+    statement = Statement(server, "UPDATE probe.long_one SET id = id + SLEEP(1.2)", state=None)
+    try:
+        server.wait_for_states("User sleep", 2)
+        answer = house.hook.freeze()
+        assert answer.status == 0, answer
+        assert statement.ended and innocent.ended is None
+        app = app_of(house)
+        assert app["method"] == "backup-stage"
+        assert int(app["coordinates"]["lock-tries"]) > 1
+        assert int(app["coordinates"]["longest-stall-ms"]) < 800
+        assert house.hook.thaw().status == 0
+    finally:
+        innocent.stop()
+
+
+@mariadb_only
 @pytest.mark.parametrize("stage", ["START", "BLOCK_DDL"])
 def test_another_backup_is_passed_by(house, server, journal, stage):
     start(house, server)

@@ -133,11 +133,58 @@ static void test_long_statement_does_not_end(void **state)
     fake_then(bench_late);
     fake_close(1);
     assert_int_equal(bench_freeze(bench), -EBUSY);
-    bench_assert_error(bench,
-                       "was not tried any more: it would wait for statement 9 of user 'app', "
-                       "running for 2.3 s in state 'updating' (and 1 more)");
+    bench_assert_error(bench, "was not tried: it would wait for statement 9 of user 'app', "
+                              "running for 2.3 s in state 'updating' (and 1 more)");
     fake_close(2);
     fake_close(3);
+    bench_abort(bench);
+}
+
+static void test_long_statement_after_a_try(void **state)
+{
+    struct bench *bench = bench_prepared(state, BENCH_MYSQL);
+
+    fake_query(2, SQL_PROCESSES, "");
+    fake_query(1, SQL_LIMITS_MYSQL, NULL);
+    fake_query_fails(1, SQL_LOCK, 1205, "Lock wait timeout exceeded");
+    fake_query(2, SQL_KILL, NULL);
+    fake_close(1);
+    fake_connect(4, BENCH_WHO);
+    fake_query(4, SQL_SESSION, NULL);
+    fake_query(4, SQL_ID, "14");
+    fake_query(2, SQL_PROCESSES, LONG_SELECT);
+    fake_then(bench_late);
+    fake_close(3);
+    assert_int_equal(bench_freeze(bench), -EBUSY);
+    bench_assert_error(bench, "was not granted in 1 try, which stalled writers for up to 0 ms, and "
+                              "not tried again: it would wait for statement 7 of");
+    bench_assert_error(bench, "whose tables stay blocked until it ends");
+    fake_close(2);
+    fake_close(4);
+    bench_abort(bench);
+}
+
+static void test_backup_stage_is_not_tried_again_on_fail(void **state)
+{
+    struct bench *bench = *state;
+
+    bench_set(bench, "blockers", "fail");
+    bench = bench_prepared(state, BENCH_MARIADB);
+    fake_query(1, SQL_LIMITS_MARIADB, NULL);
+    fake_query(1, SQL_START, NULL);
+    fake_query(1, SQL_FLUSH, NULL);
+    fake_query_fails(1, SQL_BLOCK_DDL, 1969, "max_statement_time exceeded");
+    fake_query(2, SQL_KILL, NULL);
+    fake_close(1);
+    fake_connect(4, BENCH_WHO);
+    fake_query(4, SQL_SESSION_MARIADB, NULL);
+    fake_query(4, SQL_ID, "14");
+    fake_query(2, SQL_PROCESSES_MARIADB, LONG_UPDATE);
+    fake_close(3);
+    assert_int_equal(bench_freeze(bench), -EBUSY);
+    bench_assert_error(bench, "BACKUP STAGE BLOCK_COMMIT was not granted in 1 try");
+    fake_close(2);
+    fake_close(4);
     bench_abort(bench);
 }
 
@@ -246,6 +293,8 @@ int main(void)
         TEST(test_long_statement_is_refused),
         TEST(test_long_statement_is_waited_for),
         TEST(test_long_statement_does_not_end),
+        TEST(test_long_statement_after_a_try),
+        TEST(test_backup_stage_is_not_tried_again_on_fail),
         TEST(test_wait_is_cancelled),
         TEST(test_long_statements_are_killed_on_mariadb),
         TEST(test_long_statement_is_killed_on_mysql),

@@ -166,6 +166,11 @@ class MariaDB:
             return None
         return wait_until(find, f"a session in state '{state}'", seconds)
 
+    def wait_for_states(self, state, number, seconds=10):
+        """Until so many sessions are in `state`."""
+        wait_until(lambda: [row[2] for row in self.sessions().values()].count(state) >= number,
+                   f"{number} sessions in state '{state}'", seconds)
+
     def statements(self):
         """(session id, statement) of the general log, in order."""
         line = re.compile(r"^(?:\d{6} +\d+:\d\d:\d\d|\d{4}-\S+)?\s+(\d+) "
