@@ -24,6 +24,8 @@
 #define RING_BYTES_MAX (256U * 1024)
 /* far below what a datagram can take */
 #define ENTRY_MAX (64U * 1024)
+/* keys and lengths of the fields that each entry has, and the values of two of them */
+#define OVERHEAD_MAX 256U
 #define MESSAGE_MAX (32U * 1024)
 #define VALUE_MAX (4U * 1024)
 
@@ -153,14 +155,29 @@ static size_t put_field(char *data, size_t *at, const char *key, const char *val
     return start;
 }
 
+/* What the fields take at most, beyond those that an entry has in any case. */
+static size_t fields_size(const struct journal_field *fields)
+{
+    size_t size = 0;
+
+    for (; fields != NULL && fields->key != NULL; fields++) {
+        if (fields->value != NULL) {
+            size += field_size(fields->key, cut(fields->value, VALUE_MAX));
+        }
+    }
+    return size;
+}
+
 /* NULL without memory. Fields that do not fit are left out. */
 static struct entry *entry_new(const struct journal *journal, int priority,
                                const struct journal_field *fields, const char *message)
 {
-    struct entry *entry = malloc(sizeof(*entry) + ENTRY_MAX);
+    size_t n_message = cut(message, MESSAGE_MAX);
+    size_t n_identifier = cut(journal->identifier, VALUE_MAX);
+    size_t most = n_message + n_identifier + OVERHEAD_MAX + fields_size(fields);
+    struct entry *entry = malloc(sizeof(*entry) + (most < ENTRY_MAX ? most : ENTRY_MAX));
     char time[32];
     char level[16];
-    struct entry *fitting;
     size_t at = 0;
 
     if (entry == NULL) {
@@ -169,11 +186,11 @@ static struct entry *entry_new(const struct journal *journal, int priority,
     (void)snprintf(level, sizeof(level), "%d", priority);
     (void)snprintf(time, sizeof(time), "%llu", (unsigned long long)wall_usec());
     entry->next = NULL;
-    entry->message_size = cut(message, MESSAGE_MAX);
+    entry->message_size = n_message;
     entry->message = put_field(entry->data, &at, "MESSAGE", message, entry->message_size);
     (void)put_field(entry->data, &at, "PRIORITY", level, strlen(level));
     (void)put_field(entry->data, &at, "SYSLOG_IDENTIFIER", journal->identifier,
-                    cut(journal->identifier, VALUE_MAX));
+                    n_identifier);
     (void)put_field(entry->data, &at, "QUIESCED_TIME_USEC", time, strlen(time));
     for (; fields != NULL && fields->key != NULL; fields++) {
         size_t size = fields->value == NULL ? 0 : cut(fields->value, VALUE_MAX);
@@ -183,8 +200,7 @@ static struct entry *entry_new(const struct journal *journal, int priority,
         }
     }
     entry->size = at;
-    fitting = realloc(entry, sizeof(*entry) + at);
-    return fitting == NULL ? entry : fitting;
+    return entry;
 }
 
 static enum outcome send_to_journal(const struct journal *journal, const struct entry *entry)
