@@ -267,7 +267,8 @@ static int record_write_new(int directory, json_object *object)
     return r;
 }
 
-/* record.json is there all the time, if the filesystem knows links. */
+/* For a filesystem that cannot exchange two files. record.json is there all the time, if
+ * it knows links. */
 static int record_rotate(int directory)
 {
     int r = 0;
@@ -300,6 +301,10 @@ static int record_replace(int directory, json_object *object, enum record_how ho
         return r;
     }
     if (how == RECORD_NEW) {
+        if (renameat2(directory, RECORD_FILE_NEW, directory, RECORD_FILE, RENAME_EXCHANGE) == 0) {
+            return renameat(directory, RECORD_FILE_NEW, directory, RECORD_PREVIOUS) < 0 ? -errno
+                                                                                        : 0;
+        }
         r = record_rotate(directory);
     }
     if (renameat(directory, RECORD_FILE_NEW, directory, RECORD_FILE) < 0) {
