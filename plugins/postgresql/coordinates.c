@@ -33,21 +33,24 @@ static const struct {
  * log's file on a primary. The control file has it too, but after a promotion only
  * from the next checkpoint on; on a standby there is nothing newer to be seen by all.
  */
-#define SQL_WHERE                                                                                   \
-    "SELECT s.system_identifier, "                                                                  \
-    "to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), " \
-    "pg_backend_pid(), CASE WHEN pg_is_in_recovery() THEN 'yes' ELSE 'no' END, "                    \
-    "CASE WHEN pg_is_in_recovery() THEN greatest(c.timeline_id, r.min_recovery_end_timeline) "      \
-    "ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END, "       \
-    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() END, "                      \
-    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_lsn() END, "                             \
-    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END, "                       \
-    "CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END, "            \
-    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() END, "                            \
-    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END, "                             \
-    "c.redo_lsn, pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "      \
-    "ELSE pg_current_wal_insert_lsn() END, c.redo_lsn) "                                            \
-    "FROM pg_control_system() s, pg_control_checkpoint() c, pg_control_recovery() r"
+static const char sql_where[] =
+    "SELECT s.system_identifier, "
+    "to_char(pg_postmaster_start_time() AT TIME ZONE 'UTC', "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), "
+    "pg_backend_pid(), "
+    "CASE WHEN pg_is_in_recovery() THEN 'yes' ELSE 'no' END, "
+    "CASE WHEN pg_is_in_recovery() THEN greatest(c.timeline_id, r.min_recovery_end_timeline) "
+    "ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END, "
+    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() END, "
+    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_lsn() END, "
+    "CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END, "
+    "CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_lsn()) END, "
+    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() END, "
+    "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END, "
+    "c.redo_lsn, "
+    "pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+    "ELSE pg_current_wal_insert_lsn() END, c.redo_lsn) "
+    "FROM pg_control_system() s, pg_control_checkpoint() c, pg_control_recovery() r";
 
 /*
  * The functions that read the control file did so without its lock until the releases
@@ -56,10 +59,10 @@ static const struct {
  */
 static int ask(struct client *client, uint64_t deadline, struct client_rows **ret_rows)
 {
-    int r = client_query(client, SQL_WHERE, deadline, ret_rows);
+    int r = client_query(client, sql_where, deadline, ret_rows);
 
     if (r == -EREMOTEIO && strcmp(client_state(client), CLIENT_E_INTERNAL) == 0) {
-        r = client_query(client, SQL_WHERE, deadline, ret_rows);
+        r = client_query(client, sql_where, deadline, ret_rows);
     }
     return r;
 }
