@@ -151,16 +151,26 @@ def test_a_certificate_is_verified(house, config, tcp):
     assert tcp.server.can_write()
 
 
+def own_address():
+    """Another one than the loopback's: libmariadb 3.4.2 and later compares no names there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no address but the loopback's")
+        return probe.getsockname()[0]
+
+
 def test_another_name_in_the_certificate(house, config, tcp):
-    certificate, key = tcp.authority.issue("elsewhere", "DNS:db.example.org")
-    key.chmod(0o755)
+    address = own_address()
     tcp.server.kill()
-    tcp.server.options += [f"--ssl-cert={certificate}", f"--ssl-key={key}"]
+    tcp.server.options += [f"--bind-address={address}"]
     tcp.server.start()
-    tcp_app(house, tcp, tls_ca=tcp.authority.certificate)
-    answer = failed(house.hook.freeze(), "main", "cannot connect")
-    print(answer.line)
-    tcp_holds(house, tcp, tls="encrypt")
+    tcp.server.sql(f"CREATE USER quiesced@'{address}' IDENTIFIED BY 'secret'",
+                   f"GRANT {tcp.server.PRIVILEGES} ON *.* TO quiesced@'{address}'")
+    tcp_app(house, tcp, tls_ca=tcp.authority.certificate, host=address, remote="yes")
+    failed(house.hook.freeze(), "main", "cannot connect")
+    tcp_holds(house, tcp, tls="encrypt", host=address, remote="yes")
 
 
 def test_a_client_certificate(house, config, tcp):
