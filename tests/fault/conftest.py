@@ -17,7 +17,9 @@ _spec.loader.exec_module(_integration)
 from integration_conftest import *  # noqa: E402,F401,F403
 from integration_conftest import _tail, _witness  # noqa: E402
 
-from faults.site import Site  # noqa: E402
+from faults.site import Site, use_memory  # noqa: E402
+
+use_memory()
 
 
 @pytest.fixture

@@ -73,8 +73,8 @@ def test_one_that_ignores_sigterm(scripted):
 
 
 def test_one_whose_children_ignore_sigterm(scripted):
-    scripted.script("20-faulty", f"{NOTE}; {THAW}\n(trap '' TERM; echo $$ >$D/pid;"
-                                 " while :; do sleep 0.1; done) &\nwait")
+    scripted.script("20-faulty", f"{NOTE}; {THAW}\nsh -c \"trap '' TERM; echo \\$\\$ >$D/pid;"
+                                 " while :; do sleep 0.1; done\" &\nwait")
     freeze_fails(scripted)
     gone(pid_of(scripted, "pid"))
 

@@ -71,6 +71,21 @@ def test_hook(slow, step, number):
         assert told.count("freeze") == 2 and told.count("thaw") >= 2, told
 
 
+@pytest.mark.parametrize("step", ["prepare", "script", "freeze", "check"])
+def test_a_hook_that_is_stopped_beyond_its_time(new_site, step):
+    """As by a guest that is paused: late, but with nothing held and a record of its own."""
+    site = new_site(freeze_timeout="1s", hold_attempt="500ms", script_timeout="1s")
+    site.daemon.start()
+    invariants.next_cycle_works(site)
+    call = begin(site, step)
+    call.signal(STOP)
+    time.sleep(site.seconds("freeze_timeout"))
+    call.signal(signal.SIGCONT)
+    answer = call.wait()
+    invariants.after(site, "freeze", answer, consistent=False, stopped=True)
+    invariants.next_cycle_works(site)
+
+
 @pytest.mark.parametrize("step", [*FORWARD, UNDO])
 @SIGNALS
 def test_daemon(slow, step, number):
