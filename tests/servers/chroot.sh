@@ -56,6 +56,8 @@ chroot_run() {
     local root=$chroot_cache/$1 source=$2 work=$3
     shift 3
     mkdir -p "$root/src" "$root/work"
+    # mariadb-install-db looks itself up
+    echo "127.0.0.1 localhost $(hostname)" >"$root/etc/hosts"
     # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --pid --fork --kill-child --propagation private -- sh -euc '
         root=$1 source=$2 work=$3
