@@ -33,6 +33,8 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=7, help="of the comparison [7]")
     parser.add_argument("--hold", type=int, default=200, help="milliseconds frozen [200]")
     parser.add_argument("--only", choices=("stall", "startup"))
+    parser.add_argument("--directory", help="where the disks lie, on the disk of the machine"
+                        " or in its memory [the one for temporary files]")
     parser.add_argument("--output", type=Path, help="directory [BUILDDIR/bench/results]")
     return parser.parse_args()
 
@@ -73,7 +75,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.umask(0o022)
     namespace.enter()
-    directory = Path(tempfile.mkdtemp(prefix="quiesced-bench."))
+    directory = Path(tempfile.mkdtemp(prefix="quiesced-bench.", dir=args.directory))
     directory.chmod(0o755)
     journal = Journal()
     machine = describe_machine()

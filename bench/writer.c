@@ -79,10 +79,10 @@ static void write_rows(const char *socket_path, const char *directory, const cha
 
     while (!stopped && acks != NULL && n < ROWS_MAX) {
         uint64_t id = (uint64_t)number * ID_STRIDE + n + 1;
-        int length = snprintf(sql, sizeof(sql),
-                              "INSERT INTO %s VALUES (%" PRIu64
-                              ", 'row %zu of a writer that never rests')",
-                              table, id, n);
+        int length =
+            snprintf(sql, sizeof(sql),
+                     "INSERT INTO %s VALUES (%" PRIu64 ", 'row %zu of a writer that never rests')",
+                     table, id, n);
 
         if (mysql_real_query(mysql, sql, (unsigned long)length) != 0) {
             (void)fprintf(stderr, "writer: %s: %s\n", table, mysql_error(mysql));

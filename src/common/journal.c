@@ -189,8 +189,7 @@ static struct entry *entry_new(const struct journal *journal, int priority,
     entry->message_size = n_message;
     entry->message = put_field(entry->data, &at, "MESSAGE", message, entry->message_size);
     (void)put_field(entry->data, &at, "PRIORITY", level, strlen(level));
-    (void)put_field(entry->data, &at, "SYSLOG_IDENTIFIER", journal->identifier,
-                    n_identifier);
+    (void)put_field(entry->data, &at, "SYSLOG_IDENTIFIER", journal->identifier, n_identifier);
     (void)put_field(entry->data, &at, "QUIESCED_TIME_USEC", time, strlen(time));
     for (; fields != NULL && fields->key != NULL; fields++) {
         size_t size = fields->value == NULL ? 0 : cut(fields->value, VALUE_MAX);

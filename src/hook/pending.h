@@ -29,22 +29,22 @@ struct pending_script {
     char *path;
     enum script_weight weight;
     enum pending_verb verb;
-    pid_t pid;           /* 0: not known */
-    uint64_t alive_at;   /* ticks since the boot; a later one of that pid is another */
+    pid_t pid;         /* 0: not known */
+    uint64_t alive_at; /* ticks since the boot; a later one of that pid is another */
 };
 
 struct pending {
     char *directory; /* NULL: nothing is remembered */
     int lock;
-    int file;    /* for appending; -1: it is written anew first */
-    size_t size; /* of the file */
+    int file;                    /* for appending; -1: it is written anew first */
+    size_t size;                 /* of the file */
     struct pending_script *list; /* in the order of the freeze */
     size_t n;
 };
 
-#define PENDING_NONE             \
-    {                            \
-        .lock = -1, .file = -1   \
+#define PENDING_NONE           \
+    {                          \
+        .lock = -1, .file = -1 \
     }
 
 /* Is there anything to be remembered? Asks for no lock. */

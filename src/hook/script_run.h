@@ -27,12 +27,12 @@ struct script_run {
     const char *path;
     pid_t pid;
     int pidfd;
-    int go;     /* until script_run_go(): the end of file here ends it */
-    int exec;   /* reads the reason when it cannot be executed */
+    int go;              /* until script_run_go(): the end of file here ends it */
+    int exec;            /* reads the reason when it cannot be executed */
     struct birth *birth; /* what its process needs before that */
-    int output; /* -1 once it was read to its end */
-    bool ended; /* not reaped yet */
-    int code;   /* of siginfo_t, when ended */
+    int output;          /* -1 once it was read to its end */
+    bool ended;          /* not reaped yet */
+    int code;            /* of siginfo_t, when ended */
     int status;
     uint64_t started;
     uint64_t usec; /* until it ended */
