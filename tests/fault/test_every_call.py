@@ -111,8 +111,9 @@ def test_hook_thaws(fast, number, sampling, count):
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_daemon(fast, number, sampling, count):
-    for call in draw(sampling.seed, f"daemon {number}", length(fast, "daemon"), BATCH,
-                     sampling.every):
+    # a stopped one costs its whole budget
+    for call in draw(sampling.seed, f"daemon {number}", length(fast, "daemon"),
+                     BATCH // 2 if number == signal.SIGSTOP else BATCH, sampling.every):
         fast.configure(App("one"), App("two"))
         daemon = fast.daemon.process
         trip = Tripwire(fast, call, number)

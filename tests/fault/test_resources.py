@@ -142,7 +142,7 @@ def numbers(sampling, what, last, sample):
 @pytest.mark.parametrize("action", ["freeze", "thaw"])
 def test_memory_of_the_hook(site, action, many, sampling, count):
     memory = Memory(site, "fsfreeze-hook")
-    for number in numbers(sampling, f"hook {action} {many}", 400, 30):
+    for number in numbers(sampling, f"hook {action} {many}", 400, 20):
         site.configure(App("one"), App("two", "optional"))
         wrapper = memory.wrapper(number, many)
         freeze = site.hook.begin("freeze", wrapper if action == "freeze" else ()).wait()
@@ -165,7 +165,7 @@ def test_memory_of_the_daemon(new_site, many, sampling, count):
     site = new_site(freeze_timeout="2s")
     memory = Memory(site, "quiesced")
     program = site.quiesced
-    for number in numbers(sampling, f"daemon {many}", 600, 25):
+    for number in numbers(sampling, f"daemon {many}", 600, 12):
         site.quiesced = script(site, "poor-daemon", memory.wrapper(number, many), program)
         try:
             site.daemon.start()
@@ -191,7 +191,7 @@ def test_memory_of_the_daemon(new_site, many, sampling, count):
 def test_memory_of_the_worker(site, many, sampling, count):
     memory = Memory(site, "quiesced-worker")
     program = site.worker
-    for number in numbers(sampling, f"worker {many}", 260, 30):
+    for number in numbers(sampling, f"worker {many}", 260, 20):
         site.daemon.terminate()
         site.worker = program
         site.wrap_worker(["env"], memory.environment(number, many))
