@@ -84,8 +84,8 @@ def test_hook_freezes(fast, number, sampling, count):
                      sampling.every):
         trip = Tripwire(fast, call, number)
         begun = fast.hook.begin("freeze", trip.command)
-        if number == signal.SIGSTOP and not steps.wait_for_call(begun, 0.3 if call % 4 else 1.5):
-            steps.go_on(begun.process.pid)
+        if number == signal.SIGSTOP:
+            steps.let_go_on(begun, 0.3 if call % 4 else 1.5)
         freeze_killed(fast, begun.wait(), number)
         count(cycles=1, faults=trip.tripped())
     invariants.next_cycle_works(fast)
@@ -98,8 +98,8 @@ def test_hook_thaws(fast, number, sampling, count):
         invariants.after(fast, "freeze", fast.hook.freeze(), consistent=True)
         trip = Tripwire(fast, call, number)
         begun = fast.hook.begin("thaw", trip.command)
-        if number == signal.SIGSTOP and not steps.wait_for_call(begun, 0.2):
-            steps.go_on(begun.process.pid)
+        if number == signal.SIGSTOP:
+            steps.let_go_on(begun, 0.2)
         answer = begun.wait()
         if answer.status < 0:
             # before it asked, or after: the next thaw is the one that lets go

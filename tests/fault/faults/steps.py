@@ -76,3 +76,10 @@ def wait_for_call(call, seconds, step=0.005):
             return False
         time.sleep(step)
     return True
+
+
+def let_go_on(call, seconds):
+    """Lets a hook that is stopped go on after `seconds`, however late it is stopped."""
+    while not wait_for_call(call, seconds):
+        go_on(call.process.pid)
+        seconds = 0.2
