@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from .image import GUEST, cache, digest, in_chroot
-from .shell import run, say
+from .shell import expect, run, say
 
 SOURCE = Path(__file__).resolve().parent.parent.parent.parent
-PARTS = ("configure.ac", "Makefile.am", "src", "plugins", "systemd")
+PARTS = ("configure.ac", "Makefile.am", "src", "plugins", "systemd", "packaging", "hooks.d", "man")
 
 
 def source_files():
@@ -23,40 +23,68 @@ def source_files():
                               if file.is_file() and not file.name.startswith("."))
 
 
+def packages(directory):
+    return sorted(path for path in Path(directory).glob("*.deb")
+                  if "-dbgsym_" not in path.name and "-dev_" not in path.name)
+
+
 class Build:
     """Built once for each state of the sources."""
 
     def __init__(self):
-        debs = os.environ.get("QUIESCED_DEBS")
-        self.debs = sorted(Path(debs).glob("*.deb")) if debs else []
-        self.digest = digest(*(self.debs or source_files()), GUEST / "probe.c")
+        given = os.environ.get("QUIESCED_DEBS")
+        sources = packages(given) if given else source_files()
+        expect(not given or sources, f"there is no package in {given}")
+        self.digest = digest(*sources, GUEST / "probe.c", Path(__file__))
         self.directory = cache() / f"build-{self.digest}"
         self.probe = self.directory / "probe"
         if not self.directory.exists():
-            self._make()
+            self._make(given)
+        self.debs = packages(self.directory)
 
-    def _make(self):
+    def _make(self, given):
         for old in cache().glob("build-*"):
             shutil.rmtree(old)
-        say("building our programs" if not self.debs else "taking our packages")
         new = Path(tempfile.mkdtemp(prefix="new-", dir=cache()))
         try:
             run("gcc", "-O1", "-Wall", "-Wextra", "-static", "-o", new / "probe",
                 GUEST / "probe.c")
-            if not self.debs:
-                self._install_below(new)
+            if given:
+                say(f"taking our packages from {given}")
+                for deb in packages(given):
+                    shutil.copy(deb, new)
+            elif (SOURCE / "packaging/debian").is_dir() and shutil.which("dh"):
+                say("building our packages")
+                self._make_packages(new)
+            else:
+                say("building our programs")
+                self._make_install(new)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
         new.rename(self.directory)
 
-    def _install_below(self, new):
+    @staticmethod
+    def _make_packages(new):
+        tree = new / "work" / "quiesced"
+        shutil.copytree(SOURCE, tree, symlinks=True,
+                        ignore=shutil.ignore_patterns(".git", "autom4te.cache", "build"))
+        shutil.copytree(tree / "packaging/debian", tree / "debian")
+        run("dpkg-buildpackage", "-b", "-us", "-uc", "-d", cwd=tree,
+            env={**os.environ, "DEB_BUILD_OPTIONS": f"nocheck parallel={os.cpu_count()}"})
+        for deb in packages(new / "work"):
+            shutil.move(deb, new)
+        shutil.rmtree(new / "work")
+
+    @staticmethod
+    def _make_install(new):
         work = new / "work"
         work.mkdir()
         if not (SOURCE / "configure").exists():
             run("./autogen.sh", cwd=SOURCE)
         run(SOURCE / "configure", "-q", "--prefix=/usr", "--sysconfdir=/etc",
             "--localstatedir=/var", "--libdir=/usr/lib/x86_64-linux-gnu",
+            "--with-guest-agent=debian",
             "--with-systemdsystemunitdir=/usr/lib/systemd/system", "CFLAGS=-O2 -g", cwd=work)
         run("make", "-s", f"-j{os.cpu_count()}", cwd=work)
         run("make", "-s", "install", f"DESTDIR={new / 'root'}", cwd=work)

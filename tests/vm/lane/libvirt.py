@@ -58,10 +58,10 @@ DOMAIN = """
 """
 
 FAILING = """[app]
-plugin = example
+plugin = mysql
 
-[example]
-path = /nowhere/at/all
+[mysql]
+socket = /nowhere/at/all
 """
 
 

@@ -118,9 +118,9 @@ class Guest:
         return last
 
     def wait_for_databases(self, seconds=600):
-        wait_until(lambda: self.try_sh("mariadb-admin ping && runuser -u postgres -- "
-                                       "psql -c 'SELECT 1' && test -S /run/quiesced/quiesced.sock"
-                                       )[0] == 0, "the databases answer", seconds, 1)
+        command = ("timeout 60 mariadb-admin ping && timeout 20 runuser -u postgres -- "
+                   "psql -c 'SELECT 1' && test -S /run/quiesced/quiesced.sock")
+        wait_until(lambda: self.try_sh(command)[0] == 0, "the databases answer", seconds, 1)
 
 
 class Machine(Guest):
