@@ -136,6 +136,7 @@ def test_backup_stage_waits_for_myisam_in_short_tries(house, server):
         server.wait_for_states("User sleep", 2)
         answer = house.hook.freeze()
         assert answer.status == 0, answer
+        statement.wait(1)
         assert statement.ended and innocent.ended is None
         app = app_of(house)
         assert app["method"] == "backup-stage"
