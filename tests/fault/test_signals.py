@@ -36,8 +36,8 @@ def begin(site, step, policy="required"):
         site.script("10-slow", "echo $1 >>$D/calls\n[ $1 = thaw ] || sleep 0.7")
     call = site.hook.begin("freeze")
     calls = site.directory / "calls"
-    wait_until(lambda: calls.exists() if step == "script" else step in site.phases(faulty),
-               f"the step {step}")
+    wait_until(lambda: calls.exists() and calls.read_text() if step == "script"
+               else step in site.phases(faulty), f"the step {step}")
     return call
 
 
