@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 from .machine import Guest, Shell, make_overlay
 from .shell import Failed, expect, run, say, wait_until
@@ -77,6 +78,13 @@ def daemons(directory):
             os.makedirs(place, exist_ok=True)
             run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
             undo.callback(run, "umount", "-l", place)
+        for name in ("passwd", "group"):    # what libvirt-daemon-system would have added
+            words = ["libvirt-qemu", "x", "64055"]
+            words += ["64055", "", "/", "/bin/false"] if name == "passwd" else [""]
+            copy = directory / name
+            copy.write_text(Path(f"/etc/{name}").read_text() + ":".join(words) + "\n")
+            run("mount", "--bind", copy, f"/etc/{name}")
+            undo.callback(run, "umount", "-l", f"/etc/{name}")
         with open("/etc/libvirt/qemu.conf", "w") as file:
             file.write(CONFIGURATION)
         with open("/etc/libvirt/libvirtd.conf", "w") as file:

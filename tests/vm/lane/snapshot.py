@@ -66,6 +66,8 @@ def look(directory, images, kernel, initrd, acknowledged):
         found["record"] = json.loads(machine.sh("cat /var/lib/quiesced/record.json || echo {}"))
         found["myisam"] = machine.try_sh(MYISAM)
         found["aria"] = machine.try_sh(ARIA)
+        found["binlog size"] = machine.sh(
+            "stat -c '%n %s' /var/lib/mysql/binlog.0* | sed 's,.*/,,' | tail -n 1").split()
         found["pg_control"] = machine.sh("/usr/lib/postgresql/*/bin/pg_controldata "
                                          "/var/lib/postgresql/*/main")
         machine.sh("rm /etc/systemd/system/*.service.d/vm.conf; systemctl daemon-reload; "
@@ -108,6 +110,7 @@ def part(suite, images, directory):
                   f"{name}  MyISAM: {verdict(result['myisam'])}",
                   f"{name}  Aria:   {verdict(result['aria'])}",
                   f"{name}  record: {record_line(result['record'])}",
+                  f"{name}  binary log in the image: {' '.join(result['binlog size'])}",
                   f"{name}  acknowledged {acks}, lost {result['lost']}"]
     for line in lines:
         say(f"{suite}:   {line}")
@@ -117,17 +120,18 @@ def part(suite, images, directory):
 
 def verdict(answer):
     status, output = answer
-    text = " ".join(output.split())
+    said = [line for line in output.splitlines() if not line.startswith("Checking Aria file")]
+    text = " ".join(" ".join(said).split())
     return "clean" if status == 0 and not text else f"status {status}: {text[:160]}"
 
 
 def record_line(record):
-    apps = record.get("apps", {})
-    if isinstance(apps, list):
-        apps = {app.get("app", app.get("name", "?")): app for app in apps}
-    return f"{record.get('state', 'none')} " + ", ".join(
-        f"{name}: {app.get('outcome', '?')} {json.dumps(app.get('coordinates', {}))}"
-        for name, app in apps.items())
+    apps = {app["name"]: app for app in record.get("apps", [])}
+    return f"{record.get('state', 'none')}; " + ", ".join(
+        f"{name}: {app.get('outcome', '?')} " + " ".join(
+            str(app.get("coordinates", {}).get(key))
+            for key in ("binlog-file", "binlog-position", "redo-lsn")
+            if key in app.get("coordinates", {})) for name, app in apps.items())
 
 
 def check(found, control):
@@ -135,6 +139,9 @@ def check(found, control):
     expect(verdict(found["myisam"]) == "clean", f"MyISAM: {found['myisam']}")
     expect(verdict(found["aria"]) == "clean", f"Aria: {found['aria']}")
     expect(found["record"].get("state") == "held", f"the record says {found['record']}")
+    main = [app for app in found["record"]["apps"] if app["name"] == "mariadb"][0]["coordinates"]
+    expect(found["binlog size"] == [main["binlog-file"], main["binlog-position"]],
+           f"recorded {main}, in the image {found['binlog size']}")
     expect(all(lost == 0 for lost in found["lost"].values()), f"rows are lost: {found['lost']}")
     for table in TABLES[:3]:
         expect(found[f"check {table}"].endswith("\tstatus\tOK"), found[f"check {table}"])
