@@ -31,6 +31,10 @@ static void open_standard(void)
 {
     int fd;
 
+    if (fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDOUT_FILENO, F_GETFD) >= 0 &&
+        fcntl(STDERR_FILENO, F_GETFD) >= 0) {
+        return;
+    }
     do {
         fd = open("/dev/null", O_RDWR);
     } while (fd >= 0 && fd <= STDERR_FILENO);
