@@ -208,10 +208,11 @@ class Machine(Guest):
             raise AgentError(answer["error"]["desc"])
         return answer["return"]
 
-    def sync_agent(self, seconds=120):
-        number = int(time.monotonic() * 1000) % 2**31
+    def sync_agent(self, seconds=600):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
+            # a new one each time: those that waited for the agent are all answered
+            number = int(time.monotonic() * 1000) % 2**31
             self._agent.send(json.dumps({"execute": "guest-sync",
                                          "arguments": {"id": number}}))
             with contextlib.suppress(Failed, ValueError):
