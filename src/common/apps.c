@@ -368,7 +368,7 @@ int apps_names(const char *config_dir, struct apps *ret_apps, char **ret_error)
 {
     CLEANUP_FREE char *path = apps_dir(config_dir);
     struct apps apps = { 0 };
-    struct listing listing;
+    struct listing listing = { 0 };
     int r;
 
     if (path == NULL) {
@@ -409,7 +409,7 @@ int apps_load(const char *config_dir, struct apps *ret_apps, char **ret_error)
 {
     CLEANUP_FREE char *dir = apps_dir(config_dir);
     struct apps apps = { 0 };
-    struct listing listing;
+    struct listing listing = { 0 };
     int r;
 
     if (dir == NULL) {
