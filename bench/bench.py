@@ -2,6 +2,7 @@
 """The benchmark (README.md), once everything is built."""
 
 import argparse
+import contextlib
 import os
 import platform
 import re
@@ -77,17 +78,16 @@ def main():
     namespace.enter()
     directory = Path(tempfile.mkdtemp(prefix="quiesced-bench.", dir=args.directory))
     directory.chmod(0o755)
-    journal = Journal()
     machine = describe_machine()
     rounds, starts = [], {}
     try:
         if args.only != "startup":
-            rounds = compare(args.rounds, args.hold, directory, journal)
+            with contextlib.closing(Journal()) as journal:
+                rounds = compare(args.rounds, args.hold, directory, journal)
         if args.only != "stall":
             say("start-up")
             starts = startup.measure(directory / "startup")
     finally:
-        journal.close()
         shutil.rmtree(directory, ignore_errors=True)
     titles = {kind.name: kind.title for kind in contenders.ALL if rounds and kind.name in rounds[0]}
     report = Report(rounds, starts, titles, machine)

@@ -11,7 +11,7 @@ from harness.house import House
 from contenders import HOUSES, STOCK_HOOK, STOCK_SCRIPTS, bind, unbind
 
 # How many scripts, and how often each contender runs
-PLAN = ((0, 60), (1, 40), (10, 20), (100, 5))
+PLAN = ((0, 200), (1, 60), (10, 30), (100, 7))
 NSEC = 1_000_000
 
 
