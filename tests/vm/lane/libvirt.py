@@ -34,7 +34,9 @@ DOMAIN = """
     <cmdline>root=/dev/vda rw console=ttyS0 quiet</cmdline>
   </os>
   <features><acpi/></features>
-  <cpu mode='maximum'><feature policy='disable' name='la57'/></cpu>
+  <cpu mode='maximum'>
+    <feature policy='disable' name='la57'/><feature policy='disable' name='cx16'/>
+  </cpu>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file' device='disk'>

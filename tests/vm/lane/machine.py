@@ -151,7 +151,8 @@ class Machine(Guest):
         d = self.directory
         command = [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35",
-            "-cpu", "max,la57=off", "-smp", "2", "-m", "1536", "-nodefaults",
+            # cx16: qemu 7.2 emulates cmpxchg16b wrongly, and Linux 6.12 dies of it
+            "-cpu", "max,la57=off,cx16=off", "-smp", "2", "-m", "1536", "-nodefaults",
             "-display", "none", "-kernel", str(kernel), "-initrd", str(initrd),
             "-append", f"root=/dev/vda rw console=ttyS0 quiet panic=5 {append}",
             "-qmp", f"unix:{d}/qmp.sock,server=on,wait=off", "-serial", f"file:{d}/console.log",
