@@ -67,7 +67,7 @@ def look(directory, images, kernel, initrd, acknowledged):
         found["myisam"] = machine.try_sh(MYISAM)
         found["aria"] = machine.try_sh(ARIA)
         found["binlog size"] = machine.sh(
-            "stat -c '%n %s' /var/lib/mysql/binlog.0* | sed 's,.*/,,' | tail -n 1").split()
+            "stat -c '%n %s' /var/lib/mysql/binlog.0*[0-9] | sed 's,.*/,,' | tail -n 1").split()
         found["pg_control"] = machine.sh("/usr/lib/postgresql/*/bin/pg_controldata "
                                          "/var/lib/postgresql/*/main")
         machine.sh("rm /etc/systemd/system/*.service.d/vm.conf; systemctl daemon-reload; "
