@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* deadline.h: times of CLOCK_MONOTONIC in microseconds, as the worker gives them */
-#ifndef POSTGRESQL_DEADLINE_H
-#define POSTGRESQL_DEADLINE_H
+/* deadline.h: times of CLOCK_MONOTONIC in microseconds, as the worker gives them; for the
+ * plugins of this tree, not installed */
+#ifndef PLUGINS_DEADLINE_H
+#define PLUGINS_DEADLINE_H
 
 #include <stdint.h>
 #include <time.h>
