@@ -2,6 +2,8 @@
 #include <config.h>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "record.h"
@@ -9,6 +11,7 @@
 #include "util.h"
 #include "wire.h"
 
+#define TURN_USEC (300 * USEC_PER_MSEC)
 #define RECORD_FILE "record.json"
 #define RECORD_FILE_NEW ".record.json.tmp"
 #define RECORD_PREVIOUS "previous.json"
@@ -342,6 +345,17 @@ bool record_exists(const char *state_dir)
     return lstat(path, &st) == 0 || errno != ENOENT;
 }
 
+/* A thaw may meet a freeze that is being undone: one writes after the other. Whoever may
+ * read the directory could keep the lock, so it is not waited for long. */
+static void record_await_turn(int directory)
+{
+    uint64_t deadline = now_usec() + TURN_USEC;
+
+    while (flock(directory, LOCK_EX | LOCK_NB) < 0 && now_usec() < deadline) {
+        (void)poll(NULL, 0, 2);
+    }
+}
+
 int record_write(struct record *record, const char *state_dir, enum record_how how)
 {
     CLEANUP_CLOSE int directory = record_open_directory(record, state_dir);
@@ -351,6 +365,7 @@ int record_write(struct record *record, const char *state_dir, enum record_how h
     if (directory < 0) {
         return directory == -ENOENT && record_is_empty(record) ? 0 : directory;
     }
+    record_await_turn(directory);
     switch (how) {
     case RECORD_NEW:
     case RECORD_AGAIN:
