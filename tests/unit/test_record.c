@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -279,6 +280,35 @@ static void test_one_that_cannot_be_written_leaves_no_older_success(void **state
     assert_file(*state, "previous.json", "/cycle", "\"c1\"");
 }
 
+/* A thaw may meet a freeze that is undone. */
+static void test_two_writers_take_turns(void **state)
+{
+    pid_t writers[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        writers[i] = fork();
+        assert_true(writers[i] >= 0);
+        if (writers[i] == 0) {
+            struct record record;
+
+            start(&record, i == 0 ? "c1" : "c2");
+            for (int n = 0; n < 40; n++) {
+                if (record_write(&record, *state, RECORD_NEW) < 0) {
+                    _exit(1);
+                }
+            }
+            _exit(0);
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        int status = -1;
+
+        assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_file(*state, "record.json", "/version", "1");
+}
+
 static void test_warnings_are_bounded(void **state)
 {
     struct record record;
@@ -309,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_record_of_another_boot_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nonsense_is_replaced_by_a_verdict, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_empty_one_makes_no_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_writers_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_that_cannot_be_written_leaves_no_older_success,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_warnings_are_bounded, setup, teardown),
