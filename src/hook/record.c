@@ -346,11 +346,17 @@ bool record_exists(const char *state_dir)
 }
 
 /* A thaw may meet a freeze that is being undone: one writes after the other. Whoever may
- * read the directory could keep the lock, so it is not waited for long. */
-static void record_await_turn(int directory)
+ * read the directory could keep the lock, so it is not waited for long, and not at all
+ * while apps are held. */
+static void record_await_turn(const struct record *record, int directory)
 {
     uint64_t deadline = now_usec() + TURN_USEC;
+    const char *state = "";
 
+    (void)wire_get_string(record->object, "state", &state);
+    if (strcmp(state, "held") == 0) {
+        deadline = 0;
+    }
     while (flock(directory, LOCK_EX | LOCK_NB) < 0 && now_usec() < deadline) {
         (void)poll(NULL, 0, 2);
     }
@@ -365,7 +371,7 @@ int record_write(struct record *record, const char *state_dir, enum record_how h
     if (directory < 0) {
         return directory == -ENOENT && record_is_empty(record) ? 0 : directory;
     }
-    record_await_turn(directory);
+    record_await_turn(record, directory);
     switch (how) {
     case RECORD_NEW:
     case RECORD_AGAIN:
