@@ -12,10 +12,10 @@ sys.path.insert(0, str(INTEGRATION))
 
 _spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATION / "conftest.py")
 _integration = importlib.util.module_from_spec(_spec)
-sys.modules["integration_conftest"] = _integration
 _spec.loader.exec_module(_integration)
-from integration_conftest import *  # noqa: E402,F401,F403
-from integration_conftest import _tail, _witness  # noqa: E402
+globals().update({name: value for name, value in vars(_integration).items()
+                  if not name.startswith("__")})
+_tail, _witness = _integration._tail, _integration._witness
 
 from faults.site import Site, use_memory  # noqa: E402
 

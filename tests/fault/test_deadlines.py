@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The hold's deadline, whoever was stopped; and retry-after, whoever insists."""
 
-import os
-import signal
 import time
 
 import pytest
 
-from faults import invariants, steps
+from faults import invariants
 from faults.site import App
-from harness import mariadb
+from harness import mariadb, process
 from harness.waiting import wait_until
 
 HOLD = 1.5
@@ -48,12 +46,12 @@ def test_nothing_is_held_beyond_the_deadline(short, stopped):
     daemon = short.daemon.process.pid
     worker = short.daemon.workers()["one"]
     if stopped in ("daemon", "both"):
-        os.kill(daemon, signal.SIGSTOP)
+        process.stop(daemon)
     if stopped in ("worker", "both"):
-        os.kill(worker, signal.SIGSTOP)
+        process.stop(worker)
     lasted = gone_after(short, app, begin)
     assert HOLD - 0.3 <= lasted <= HOLD + 0.2 + 0.3, lasted
-    steps.go_on(daemon)
+    process.go_on(daemon)
     invariants.after(short, "thaw", short.hook.thaw(), consistent=False)
     invariants.next_cycle_works(short)
 
@@ -87,12 +85,12 @@ def test_a_server_is_not_held_beyond_the_deadline(house, server, stopped):
     assert house.hook.freeze().status == 0
     assert not server.can_write()
     if stopped in ("daemon", "both"):
-        os.kill(house.daemon.process.pid, signal.SIGSTOP)
+        process.stop(house.daemon.process.pid)
     if stopped in ("worker", "both"):
-        os.kill(house.daemon.worker(), signal.SIGSTOP)
+        process.stop(house.daemon.worker())
     assert server.can_write(seconds=5)
     assert time.monotonic() - begin < 2 + 1.5
-    steps.go_on(house.daemon.process.pid)
+    process.go_on(house.daemon.process.pid)
     answer = house.hook.thaw()
     assert answer.status == 1 and "'main'" in answer.output
     house.daemon.wait_for_no_worker()
@@ -114,8 +112,8 @@ def test_a_waiting_statement_ends_by_the_servers_own_limit(house, server):
     try:
         worker = house.daemon.worker()
         wait_until(lambda: waiting(server), "a statement that waits", 5, step=0.002)
-        os.kill(worker, signal.SIGSTOP)
-        os.kill(house.daemon.process.pid, signal.SIGSTOP)
+        process.stop(worker)
+        process.stop(house.daemon.process.pid)
         began = time.monotonic()
         wait_until(lambda: not waiting(server), "the statement ends", 6)
         assert time.monotonic() - began < 4.5
@@ -125,7 +123,7 @@ def test_a_waiting_statement_ends_by_the_servers_own_limit(house, server):
         assert time.monotonic() - began < 4 + 1.5
     finally:
         statement.stop()
-        steps.go_on(house.daemon.process.pid)
+        process.go_on(house.daemon.process.pid)
     assert call.wait().status == 1
     house.daemon.wait_for_no_worker()
 

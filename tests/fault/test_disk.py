@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from faults import invariants, steps
+from faults import invariants
 from faults.site import App
-from harness import programs
+from harness import process, programs
 from harness.filesystem import Filesystem
 from harness.waiting import wait_until
 
@@ -127,7 +127,7 @@ def in_state_d(site, disk):
     """The workers that wait for the frozen disk."""
     found = []
     for pid, _ in site.children():
-        if steps.state(pid) == "D":
+        if process.state(pid) == "D":
             found.append(pid)
     return found
 
@@ -212,7 +212,7 @@ def test_a_stuck_sync(new_site, stuck_sync):
         invariants.answered(site, "freeze", freeze, consistent=True)
         assert site.held_apps() == ["one"]
         assert warning in str(site.record()["warnings"])
-        assert len([pid for pid, _ in site.children() if steps.state(pid) == "D"]) == 1
+        assert len([pid for pid, _ in site.children() if process.state(pid) == "D"]) == 1
         invariants.answered(site, "thaw", site.hook.thaw(), consistent=True)
         assert not site.held_apps()
         warning = "the one of an earlier cycle still runs"

@@ -2,7 +2,6 @@
 """SIGKILL, SIGTERM and SIGSTOP of hook, daemon and worker, at every system call of
 theirs: a sample that --seed draws, all of them with --every."""
 
-import os
 import random
 import signal
 
@@ -11,6 +10,7 @@ import pytest
 from faults import invariants, steps
 from faults.site import App
 from faults.steps import Tripwire
+from harness import process
 
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP]
 # More than any of them makes, with the sanitizers' too; what is beyond the end is
@@ -120,15 +120,15 @@ def test_daemon(fast, number, sampling, count):
         trip.attach(daemon.pid)
         freeze = fast.hook.freeze()
         in_freeze = trip.tripped()
-        away = "away" if in_freeze else "runs"
-        invariants.after(fast, "freeze", freeze, daemon=away, consistent=None if in_freeze
-                         else True, grace=fast.seconds("hold_timeout") if steps.stopped(daemon.pid)
-                         and freeze.status else 2.0)
+        kept = process.stopped(daemon.pid) and freeze.status != 0
+        invariants.after(fast, "freeze", freeze, daemon="away" if in_freeze else "runs",
+                         consistent=None if in_freeze else True,
+                         grace=fast.seconds("hold_timeout") if kept else 2.0)
         thaw = fast.hook.thaw()
         trip.remove()
-        if steps.stopped(daemon.pid):
+        if process.stopped(daemon.pid):
             # the hold lasts until its worker is told, or its deadline
-            steps.go_on(daemon.pid)
+            process.go_on(daemon.pid)
         invariants.after(fast, "thaw", thaw, daemon="away", grace=2.0,
                          consistent=None if trip.tripped() else True)
         if number != signal.SIGSTOP:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from faults import invariants, steps
+from faults import invariants
 from faults.site import App
+from harness import process
 from harness.waiting import wait_until
 
 NOTE = 'echo "${0##*/} $1" >>$D/calls'
@@ -49,7 +50,7 @@ def pid_of(site, name):
 
 
 def gone(pid):
-    wait_until(lambda: steps.state(pid) in (None, "Z"), f"{pid} ends")
+    wait_until(lambda: not process.lives(pid), f"{pid} ends")
 
 
 @pytest.mark.parametrize("number", ["KILL", "SEGV", "TERM", "HUP"])
@@ -107,7 +108,7 @@ def test_one_that_leaves_a_daemon_that_floods(scripted, action):
     pid = pid_of(scripted, "pid")
     try:
         invariants.after(scripted, "thaw", thaw, consistent=True)
-        assert steps.state(pid) not in (None, "Z")
+        assert process.lives(pid)
         assert not (scripted.directory / "pid.pipe").exists()
     finally:
         os.kill(pid, signal.SIGKILL)

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from faults import invariants, steps
+from faults import invariants
 from faults.site import App
+from harness import process
 from harness.waiting import wait_until
 
 KILL, TERM, STOP = signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP
@@ -97,7 +98,7 @@ def test_daemon(slow, step, number):
     answer = call.wait()
     if number == STOP:
         invariants.answered(slow, "freeze", answer, consistent=False)
-        steps.go_on(daemon.pid)
+        process.go_on(daemon.pid)
         invariants.after(slow, "freeze", answer, consistent=False, grace=2.5)
     else:
         invariants.after(slow, "freeze", answer, consistent=False, daemon="away", grace=1.5)
@@ -135,7 +136,7 @@ def test_daemon_while_held(held, number):
     answer = held.hook.thaw()
     if number == STOP:
         invariants.answered(held, "thaw", answer, consistent=False)
-        steps.go_on(held.daemon.process.pid)
+        process.go_on(held.daemon.process.pid)
         # it has read what the hook asked for, and lets go
         wait_until(lambda: not held.held_apps(), "the locks go", 2)
     else:
@@ -195,7 +196,7 @@ def test_daemon_while_it_thaws(thawing, number):
     answer = thawing.thawing.wait()
     if number == STOP:
         invariants.answered(thawing, "thaw", answer, consistent=False)
-        steps.go_on(daemon.pid)
+        process.go_on(daemon.pid)
         wait_until(lambda: not thawing.held_apps(), "the locks go", 3)
     else:
         invariants.after(thawing, "thaw", answer, consistent=False, daemon="away", grace=1.5)

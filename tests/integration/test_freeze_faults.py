@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import programs
+from harness import process, programs
 from harness.expect import failed, free
 from harness.mariadb import LongStatement
 from harness.waiting import wait_until
@@ -223,12 +223,12 @@ def test_daemon_killed_while_apps_freeze(running, server):
 
 def test_daemon_that_never_answers(running, server):
     running.set(freeze_timeout="2s")
-    os.kill(running.daemon.process.pid, signal.SIGSTOP)
+    process.stop(running.daemon.process.pid)
     answer = running.hook.freeze()
     assert answer.status > 0
     assert answer.output.startswith("quiesced: quiesced has not answered Prepare in time\n")
     assert answer.seconds < 2
-    os.kill(running.daemon.process.pid, signal.SIGCONT)
+    process.go_on(running.daemon.process.pid)
     free(running, server)
 
 

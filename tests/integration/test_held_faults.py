@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from harness import programs
+from harness import process, programs
 from harness.expect import failed, free
 
 
@@ -119,19 +119,19 @@ def test_a_stopped_daemon_cannot_keep_the_lock(running, server):
     """The worker has a timer of its own."""
     running.set(hold_timeout="1s")
     assert running.hook.freeze().status == 0
-    os.kill(running.daemon.process.pid, signal.SIGSTOP)
+    process.stop(running.daemon.process.pid)
     assert server.can_write(seconds=10)
-    os.kill(running.daemon.process.pid, signal.SIGCONT)
+    process.go_on(running.daemon.process.pid)
     assert_lost(running, running.hook.thaw(), "main")
 
 
 def test_daemon_that_does_not_answer_the_thaw(running, server):
     running.set(thaw_timeout="1s")
     assert running.hook.freeze().status == 0
-    os.kill(running.daemon.process.pid, signal.SIGSTOP)
+    process.stop(running.daemon.process.pid)
     answer = failed(running.hook.thaw())
     assert answer.seconds < 1 + 10
-    os.kill(running.daemon.process.pid, signal.SIGCONT)
+    process.go_on(running.daemon.process.pid)
     assert server.can_write(seconds=10)
 
 

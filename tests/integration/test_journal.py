@@ -5,7 +5,6 @@ import os
 import re
 import signal
 
-from harness import programs  # noqa: F401  (finds the build)
 from harness.waiting import wait_until
 
 HEADER = os.path.join(os.path.dirname(__file__), "../../src/common/message_ids.h")

@@ -3,12 +3,11 @@
 
 import fcntl
 import json
-import os
-import signal
 import time
 
 import pytest
 
+from harness import process
 from harness.varlink import VarlinkError
 
 
@@ -80,11 +79,10 @@ def test_a_commit_does_not_overtake_a_loss(site):
         owner.prepare()
         owner.freeze()
         worker = site.daemon.worker()
-        os.kill(site.daemon.process.pid, signal.SIGSTOP)
+        process.stop(site.daemon.process.pid)
         owner.send_call("io.quiesced.Commit")
-        os.kill(worker, signal.SIGKILL)
-        time.sleep(0.1)
-        os.kill(site.daemon.process.pid, signal.SIGCONT)
+        process.kill(worker)
+        process.go_on(site.daemon.process.pid)
         with pytest.raises(VarlinkError) as caught:
             owner.result()
     assert caught.value.name == "io.quiesced.Failed"
@@ -129,7 +127,7 @@ def test_a_thaw_in_the_past_is_answered(site):
 def test_a_thaw_without_an_answer_leaves_the_marker_of_another_cycle(site):
     site.set(thaw_timeout="1s")
     assert site.hook.freeze().status == 0
-    os.kill(site.daemon.process.pid, signal.SIGSTOP)
+    process.stop(site.daemon.process.pid)
     call = site.hook.begin("thaw")
     time.sleep(0.5)
     another = json.dumps({**json.loads(site.marker.read_text()), "cycle": "another"})

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from harness import process
 from harness.expect import failed
 from harness.mariadb import LongStatement
 from harness.postgresql import configure
@@ -122,11 +123,11 @@ def test_postgresql_does_not_answer_the_thaw(both, server, postgresql):
     both.set(thaw_timeout="1s")
     assert both.hook.freeze().status == 0
     pid = postgresql.sessions()[0][0]
-    os.kill(pid, signal.SIGSTOP)
+    process.stop(pid)
     try:
         call = both.hook.begin("thaw")
         assert server.can_write(seconds=1)
         failed(call.wait(), "pg", "no answer in time")
     finally:
-        os.kill(pid, signal.SIGCONT)
+        process.go_on(pid)
     assert_free(both, server, postgresql)

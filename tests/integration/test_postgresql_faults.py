@@ -9,6 +9,7 @@ import socket
 import psycopg2
 import pytest
 
+from harness import process
 from harness.expect import failed, free
 from harness.postgresql import configure, standby_of
 from harness.proxy import Proxy
@@ -137,11 +138,11 @@ def test_server_that_stops_to_answer_amid_prepare(running_pg, postgresql):
         pids += [row[0] for row in postgresql.sessions()]
         try:
             for pid in pids:
-                os.kill(pid, signal.SIGSTOP)
+                process.stop(pid)
             answer = failed(call.wait(), "main", "no answer in time")
         finally:
             for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+                process.go_on(pid)
     assert answer.seconds < 6
     postgresql.wait_for_no_session()
     running_pg.daemon.wait_for_no_worker()

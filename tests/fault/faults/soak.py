@@ -8,10 +8,11 @@ import signal
 import time
 from dataclasses import dataclass, field
 
+from harness import process
 from harness.varlink import VarlinkError
 from harness.waiting import wait_until
 
-from . import invariants, oracle, steps
+from . import invariants, oracle
 from .site import App
 from .steps import Tripwire
 
@@ -145,7 +146,7 @@ class Soak:
         if self.freeze():
             pid = self.worker()
             if pid is not None:
-                os.kill(pid, signal.SIGSTOP)
+                process.stop(pid)
             self.thaw(lost=[self.victim.name] if pid is not None else [])
 
     def do_hook_freezes(self):

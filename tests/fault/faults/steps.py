@@ -3,11 +3,10 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 
-from harness import programs
+from harness import process, programs
 from harness.waiting import wait_until
 
 from .site import built
@@ -48,26 +47,6 @@ class Tripwire:
             self._process.wait()
 
 
-def state(pid):
-    """The letter of /proc/PID/stat, or None."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return None
-
-
-def stopped(pid):
-    return state(pid) in ("T", "t")
-
-
-def go_on(pid):
-    try:
-        os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:
-        pass
-
-
 def wait_for_call(call, seconds, step=0.005):
     """True when the hook has ended by then."""
     end = time.monotonic() + seconds
@@ -81,5 +60,5 @@ def wait_for_call(call, seconds, step=0.005):
 def let_go_on(call, seconds):
     """Lets a hook that is stopped go on after `seconds`, however late it is stopped."""
     while not wait_for_call(call, seconds):
-        go_on(call.process.pid)
+        process.go_on(call.process.pid)
         seconds = 0.2

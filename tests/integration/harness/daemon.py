@@ -4,6 +4,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from . import programs, varlink

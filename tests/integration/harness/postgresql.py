@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg2
 
-from .process import spawn
+from .process import go_on, lives, spawn, stop
 from .waiting import wait_until
 
 # A user that every system has, and that is not the one of our daemon.
@@ -179,12 +179,11 @@ class PostgreSQL:
     def stopped(self, name):
         """One of the server's processes does nothing meanwhile."""
         pid = self.child(name)
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         try:
             yield
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            go_on(pid)
 
     def crash(self):
         """As the kernel's out-of-memory killer would, with all of its processes."""
@@ -196,7 +195,7 @@ class PostgreSQL:
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self.process = None
-        wait_until(lambda: not [pid for pid in pids if _lives(pid)], f"{self.name} is gone")
+        wait_until(lambda: not [pid for pid in pids if lives(pid)], f"{self.name} is gone")
 
     def stop(self, number=signal.SIGQUIT):
         """At once by default; SIGINT makes a clean end."""
@@ -218,13 +217,6 @@ class PostgreSQL:
                 connection.close()
         self._connections.clear()
         self.stop()
-
-
-def _lives(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def configure(house, server, name="main", password=PASSWORD, conninfo=None, **options):

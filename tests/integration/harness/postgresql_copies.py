@@ -5,7 +5,6 @@ them, and how long they take to start."""
 import dataclasses
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import psycopg2
