@@ -4,11 +4,13 @@
  * in the way. probe WORK...: the exit status has a bit for each that worked, in order.
  *
  *   connect:PATH   to a socket          create:PATH   a new file
- *   open:PATH      for writing          exec:PATH...  the rest is another program's
+ *   open:PATH      for writing          tcp:PORT      of this machine
+ *   exec:PATH...   the rest is another program's
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,6 +28,18 @@ static int try_connect(const char *path)
     return connect(fd, (const struct sockaddr *)&address, sizeof(address));
 }
 
+/* Nobody listens there: to be refused is to have been allowed. */
+static int try_tcp(const char *port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((in_port_t)atoi(port)),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = fd < 0 ? -1 : connect(fd, (const struct sockaddr *)&address, sizeof(address));
+
+    return r < 0 && errno == ECONNREFUSED ? 0 : r;
+}
+
 int main(int argc, char *argv[])
 {
     int status = 0;
@@ -36,6 +50,8 @@ int main(int argc, char *argv[])
 
         if (strncmp(what, "connect:", 8) == 0) {
             r = try_connect(what + 8);
+        } else if (strncmp(what, "tcp:", 4) == 0) {
+            r = try_tcp(what + 4);
         } else if (strncmp(what, "create:", 7) == 0) {
             r = open(what + 7, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         } else if (strncmp(what, "open:", 5) == 0) {

@@ -7,11 +7,12 @@ import sys
 import tempfile
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import faults, libvirt, selinux, snapshot
 from .build import Build
-from .image import Images
+from .image import Images, base
 from .shell import START, say
 
 SUITES = ("bookworm", "trixie")
@@ -27,42 +28,56 @@ def arguments():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("--suite", choices=SUITES, action="append", help="all if none is named")
     parser.add_argument("--part", choices=PARTS, action="append", help="all if none is named")
+    parser.add_argument("--jobs", type=int, default=2, help="suites at a time")
     parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
     return parser.parse_args()
+
+
+def try_part(suite, name, images, directory):
+    """Whether it passed, its title and its lines for the summary."""
+    began = time.monotonic()
+    function, title = PARTS[name]
+    say(f"{suite}: {title}")
+    try:
+        lines, passed = function(suite, images, directory), True
+    except Exception as error:  # pylint: disable=broad-except
+        traceback.print_exc()
+        lines, passed = [str(error)], False
+    return passed, f"{suite}: {title} ({time.monotonic() - began:.0f} s)", lines
+
+
+def try_suite(suite, build, options, directory):
+    tar = base(suite)           # meanwhile our programs are built
+    images = Images(suite, tar, build.result())
+    results = []
+    for name in options.part or PARTS:
+        results.append(try_part(suite, name, images, directory))
+        if results[-1][0] and not options.keep:
+            shutil.rmtree(directory, ignore_errors=True)
+    return results
 
 
 def main():
     options = arguments()
     directory = Path(tempfile.mkdtemp(prefix="quiesced-vm."))
-    summary = []
-    failed = 0
-    build = Build()
+    keep = True
     try:
-        for suite in options.suite or SUITES:
-            images = Images(suite, build)
-            for name in options.part or PARTS:
-                began = time.monotonic()
-                function, title = PARTS[name]
-                say(f"{suite}: {title}")
-                try:
-                    lines, result = function(suite, images, directory / suite), "ok"
-                except Exception as error:  # pylint: disable=broad-except
-                    traceback.print_exc()
-                    lines, result = [str(error)], "FAILED"
-                    failed += 1
-                summary.append((result, f"{suite}: {title} "
-                                        f"({time.monotonic() - began:.0f} s)", lines))
-                if not options.keep and result == "ok":
-                    shutil.rmtree(directory / suite, ignore_errors=True)
+        with ThreadPoolExecutor(1) as builder, ThreadPoolExecutor(options.jobs) as pool:
+            build = builder.submit(Build)
+            suites = [pool.submit(try_suite, suite, build, options, directory / suite)
+                      for suite in options.suite or SUITES]
+        results = [result for suite in suites for result in suite.result()]
+        failed = len([result for result in results if not result[0]])
+        keep = options.keep or failed
     finally:
-        if options.keep or failed:
+        if keep:
             say(f"the disks, consoles and logs are in {directory}")
         else:
             shutil.rmtree(directory, ignore_errors=True)
-    print(f"\n=== {len(summary) - failed} of {len(summary)} parts passed, "
+    print(f"\n=== {len(results) - failed} of {len(results)} parts passed, "
           f"{time.monotonic() - START:.0f} s")
-    for result, title, lines in summary:
-        print(f"{result:6} {title}")
+    for passed, title, lines in results:
+        print(f"{'ok' if passed else 'FAILED':6} {title}")
         for line in lines:
             print("         " + line.replace("\n", "\n         "))
     return 1 if failed else 0

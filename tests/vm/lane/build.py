@@ -71,7 +71,8 @@ class Build:
                         ignore=shutil.ignore_patterns(".git", "autom4te.cache", "build"))
         shutil.copytree(tree / "packaging/debian", tree / "debian")
         run("dpkg-buildpackage", "-b", "-us", "-uc", "-d", cwd=tree,
-            env={**os.environ, "DEB_BUILD_OPTIONS": f"nocheck parallel={os.cpu_count()}"})
+            env={**os.environ, "DEB_BUILD_OPTIONS": f"nocheck parallel={os.cpu_count()}",
+                 "DEB_BUILD_PROFILES": "pkg.quiesced.noselinux"})
         for deb in packages(new / "work"):
             shutil.move(deb, new)
         shutil.rmtree(new / "work")

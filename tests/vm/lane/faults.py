@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Part 3: the agent killed while frozen, a minute of frozen logs, a reset while held."""
+"""Part 3: the agent killed while frozen, a minute of frozen logs, a reset and a reboot
+while held."""
 
 import time
 
@@ -82,12 +83,32 @@ def reset_while_held(machine):
     return "reset while held: thaw is answered, the record tells, the next cycle works"
 
 
+def reboot_while_held(machine):
+    """Held by an administrator's hand: nothing is frozen, and the guest goes down."""
+    machine.sh("fsfreeze-hook freeze")
+    expect(held(machine), "nothing is held")
+    greetings = machine.shell.greeted
+    machine.shell.start("systemctl reboot")
+    machine.wait_for_boot(greetings + 1)
+    machine.sync_agent()
+    machine.wait_for_databases()
+    said = machine.sh("journalctl -b -1 -u quiesced --no-pager -o cat -n 20")
+    expect("quiesced.service: Deactivated successfully." in said and "timed out" not in said,
+           f"the daemon was not stopped in time:\n{said}")
+    expect('"held"' in machine.sh("cat /var/lib/quiesced/record.json"),
+           "the record does not tell of the hold that the reboot ended")
+    machine.thaw()
+    expect(can_write(machine), "no writes after the reboot")
+    return "reboot while held: the daemon stops at once, the record tells"
+
+
 def part(suite, images, directory):
     lines = []
     sources = {"root": images.root, "data": images.data}
     with Machine(directory / "faults", sources, images.kernel, images.initrd) as machine:
         machine.wait_for_databases()
-        for what in (agent_killed, frozen_for_a_minute, reset_while_held):
+        for what in (agent_killed, frozen_for_a_minute, reset_while_held,
+                     reboot_while_held):
             lines.append(what(machine))
             say(f"{suite}:   {lines[-1]}")
     return lines

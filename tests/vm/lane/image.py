@@ -56,22 +56,22 @@ def base(suite):
         "--aptopt=Acquire::Retries \"4\"", "--aptopt=Acquire::Check-Valid-Until \"false\"",
         "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*", f"--essential-hook={NO_SERVICES}",
-        f"--customize-hook={HEADERS}", "--customize-hook=rm \"$1/usr/sbin/policy-rc.d\"", suite, work, mirror)
+        f"--customize-hook={HEADERS}", "--customize-hook=rm \"$1/usr/sbin/policy-rc.d\"",
+        suite, work, mirror)
     work.rename(tar)
     return tar
 
 
 class Images:
-    """The images of one suite with one build of our programs.
+    """The images of one suite, unpacked from `tar`, with one build of our programs.
 
     `root` and `data` with our policy module, `root_without` and `data` without it;
     `kernel` and `initrd` to boot them.
     """
 
-    def __init__(self, suite, build):
+    def __init__(self, suite, tar, build):
         self.suite = suite
         self.build = build
-        tar = base(suite)
         guest_files = sorted(path for directory in MODULES for path in directory.iterdir()
                              if path.is_file())
         key = digest(tar.name, tar.stat().st_mtime_ns, build.digest, *guest_files,
@@ -127,25 +127,25 @@ class Images:
 
     def _label(self, mnt, module):
         """Adds a policy module, and labels all files as the policy then says."""
-        shutil.copy(compiled(mnt, module), mnt / "root")
-        in_chroot(mnt, "semodule", "--noreload", "--store=default", "-i",
-                  f"/root/{module}.pp")
-        (mnt / "root" / f"{module}.pp").unlink()
+        work = mnt / "root/module"
+        work.mkdir()
+        compile_module(mnt, module, work)
+        in_chroot(mnt, "semodule", "--noreload", "--store=default", "--priority=200", "-i",
+                  f"/root/module/{module}.pp")
+        shutil.rmtree(work)
         contexts = mnt / "etc/selinux/default/contexts/files/file_contexts"
         run("setfiles", "-F", "-r", mnt, contexts, mnt)
         run("setfiles", "-F", "-r", mnt, contexts, mnt / "var/lib/mysql")
 
 
-def compiled(mnt, module):
-    """The policy module, made with the headers of the system in `mnt`."""
+def compile_module(mnt, module, work):
+    """The policy module, made in `work` with the headers of the system in `mnt`."""
     headers = mnt / "usr/share/selinux/devel/include"
-    work = Path(tempfile.mkdtemp(prefix="quiesced-module."))
     for directory in MODULES:
         for path in directory.glob(f"{module}.*"):
             shutil.copy(path, work)
     run("make", "-s", "-f", headers / "Makefile", f"HEADERDIR={headers}", "NAME=default",
         "TYPE=mcs", f"{module}.pp", cwd=work)
-    return work / f"{module}.pp"
 
 
 @contextlib.contextmanager

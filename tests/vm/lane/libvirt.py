@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .machine import Guest, Shell, make_overlay
 from .shell import Failed, expect, run, say, wait_until
 
 URI = "qemu:///system"
+ONE_AT_A_TIME = threading.Lock()    # of its daemons
 CONFIGURATION = """
 user = "root"
 group = "root"
@@ -133,7 +135,7 @@ def part(suite, images, directory):
     definition.write_text(DOMAIN.format(
         name=name, kernel=images.kernel, initrd=images.initrd, console=directory / "console.log",
         shell=directory / "shell.sock", **paths))
-    with daemons(directory):
+    with ONE_AT_A_TIME, daemons(directory):
         virsh("create", definition)
         try:
             guest.shell = Shell(directory / "shell.sock")
