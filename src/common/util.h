@@ -106,6 +106,11 @@ static inline uint64_t min_usec(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static inline uint64_t max_usec(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* @a - @b, 0 instead of a time before the clock began */
 static inline uint64_t sub_usec(uint64_t a, uint64_t b)
 {

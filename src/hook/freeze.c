@@ -305,13 +305,19 @@ static void let_go(struct freeze *f)
     }
 }
 
+/* By plan, twice as much is left when undo_holds is over. */
+static uint64_t least_for_record(const struct freeze *f)
+{
+    return min_usec(LATE_USEC / 2, f->call->settings.freeze_timeout / 32);
+}
+
 /* We were stopped for long: the answer is late whatever we do, and so an older record
  * must not stay, nor what was undone be unknown, for the sake of a few milliseconds. */
 static void allow_for_stop(struct freeze *f)
 {
     uint64_t now = now_usec();
 
-    if (now >= f->end) {
+    if (now + least_for_record(f) >= f->end) {
         f->undo_holds = now + LATE_USEC;
         f->undo_scripts = f->undo_holds + LATE_USEC;
         f->end = f->undo_scripts + LATE_USEC;
@@ -321,6 +327,7 @@ static void allow_for_stop(struct freeze *f)
 static void undo(struct freeze *f)
 {
     struct call *call = f->call;
+    uint64_t answer = min_usec(ANSWER_USEC, call->settings.freeze_timeout / 64);
 
     call->failed = true;
     allow_for_stop(f);
@@ -329,7 +336,8 @@ static void undo(struct freeze *f)
     }
     sequence_thaw(call, &f->scripts, f->n_scripts, &f->pending, f->undo_scripts);
     record_set_state(&call->record, RECORD_FAILED, RECORD_NO_VERDICT);
-    call_write(call, RECORD_NEW, f->end - min_usec(ANSWER_USEC, call->settings.freeze_timeout));
+    call_write(call, RECORD_NEW,
+               max_usec(f->end - answer, now_usec() + least_for_record(f)));
 }
 
 void freeze(struct call *call)

@@ -162,15 +162,19 @@ static void thaw_scripts(struct call *call, uint64_t deadline)
 void thaw(struct call *call)
 {
     const struct settings *settings = &call->settings;
-    uint64_t end = call->started + settings->thaw_timeout + settings->script_thaw_timeout;
+    uint64_t asked = call->started + settings->thaw_timeout;
     uint64_t margin = min_usec(settings->script_thaw_timeout / 4, DEADLINE_MARGIN + ANSWER_USEC);
     enum record_verdict verdict;
+    uint64_t end;
 
     verdict = ask(call);
+    /* stopped for long, and late whatever we do: scripts and record have their time */
+    end = max_usec(asked, now_usec()) + settings->script_thaw_timeout;
     if (call->settings_error != NULL) {
         call_complain(call, "%s; the defaults count", call->settings_error);
     }
     thaw_scripts(call, min_usec(now_usec() + settings->script_thaw_timeout, end - margin));
     record_set_state(&call->record, RECORD_THAWED, verdict);
-    call_write(call, RECORD_JOIN, end - min_usec(ANSWER_USEC, margin));
+    end = max_usec(end - min_usec(ANSWER_USEC, margin), now_usec() + margin / 2);
+    call_write(call, RECORD_JOIN, end);
 }

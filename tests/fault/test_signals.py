@@ -74,15 +74,18 @@ def test_hook(slow, step, number):
         assert told.count("freeze") == 2 and told.count("thaw") >= 2, told
 
 
+@pytest.mark.parametrize("part", [0.93, 0.99, 1])
 @pytest.mark.parametrize("step", ["prepare", "script", "freeze", "check"])
-def test_a_hook_that_is_stopped_beyond_its_time(new_site, step):
-    """As by a guest that is paused: late, but with nothing held and a record of its own."""
+def test_a_hook_that_is_stopped_beyond_its_time(new_site, step, part):
+    """As by a guest that is paused, until so much of its time is over: late, but with
+    nothing held and a record of its own."""
     site = new_site(freeze_timeout="1s", hold_attempt="500ms", script_timeout="1s")
     site.daemon.start()
     invariants.next_cycle_works(site)
+    began = time.monotonic()
     call = begin(site, step)
     call.signal(STOP)
-    time.sleep(site.seconds("freeze_timeout"))
+    time.sleep(max(0, began + part * site.seconds("freeze_timeout") - time.monotonic()))
     call.signal(signal.SIGCONT)
     answer = call.wait()
     invariants.after(site, "freeze", answer, consistent=False, stopped=True)
@@ -187,6 +190,26 @@ def test_hook_while_it_thaws(thawing, number):
             answer = thawing.hook.thaw()
         invariants.after(thawing, "thaw", answer, consistent=False, stopped=True)
     invariants.next_cycle_works(thawing)
+
+
+@pytest.mark.parametrize("part", [0.5, 1, 1.1])
+def test_a_thaw_that_is_stopped_beyond_its_time(new_site, part):
+    """Scripts are thawed all the same, and the record says so."""
+    site = new_site(thaw_timeout="1s", script_thaw_timeout="1s")
+    site.daemon.start()
+    site.configure(App("faulty", faults={"thaw": "wait"}), App("healthy"))
+    site.script("10-note", "echo $1 >>$D/calls")
+    assert site.hook.freeze().status == 0
+    began = time.monotonic()
+    call = site.hook.begin("thaw")
+    wait_until(lambda: "thaw" in site.phases(site.apps[0]), "the thaw")
+    call.signal(STOP)
+    time.sleep(max(0, began + part * site.budget("thaw") - time.monotonic()))
+    call.signal(signal.SIGCONT)
+    invariants.after(site, "thaw", call.wait(), stopped=True)
+    assert (site.directory / "calls").read_text().split() == ["freeze", "thaw"]
+    assert site.record_or_none()["state"] == "thawed"
+    invariants.next_cycle_works(site)
 
 
 @SIGNALS

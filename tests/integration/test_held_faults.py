@@ -10,6 +10,7 @@ import pytest
 
 from harness import process, programs
 from harness.expect import failed, free
+from harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -141,8 +142,8 @@ def test_a_second_freeze_ends_the_older_cycle_and_holds(held, server, journal):
     assert held.record()["cycle"] != first
     assert held.record("previous.json")["cycle"] == first
     assert not server.can_write()
-    assert [entry for entry in journal.entries if int(entry["PRIORITY"]) <= 4
-            and first in str(entry)], "no warning that nobody has thawed the older cycle"
+    wait_until(lambda: [entry for entry in list(journal.entries) if int(entry["PRIORITY"]) <= 4
+                        and first in str(entry)], "nobody has thawed the older cycle")
     assert held.hook.thaw().status == 0
     free(held, server)
 
