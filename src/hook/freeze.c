@@ -305,10 +305,10 @@ static void let_go(struct freeze *f)
     }
 }
 
-/* By plan, twice as much is left when undo_holds is over. */
+/* Half of what plan() leaves after undo_holds. */
 static uint64_t least_for_record(const struct freeze *f)
 {
-    return min_usec(LATE_USEC / 2, f->call->settings.freeze_timeout / 32);
+    return min_usec(f->call->settings.freeze_timeout / 16, DEADLINE_MARGIN) / 2;
 }
 
 /* We were stopped for long: the answer is late whatever we do, and so an older record
@@ -321,6 +321,9 @@ static void allow_for_stop(struct freeze *f)
         f->undo_holds = now + LATE_USEC;
         f->undo_scripts = f->undo_holds + LATE_USEC;
         f->end = f->undo_scripts + LATE_USEC;
+    } else {
+        /* the holds end before the scripts thaw, if the daemon was stopped too */
+        f->undo_holds = max_usec(f->undo_holds, now + sub_usec(f->undo_scripts, now) / 2);
     }
 }
 

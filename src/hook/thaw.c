@@ -166,6 +166,7 @@ void thaw(struct call *call)
     uint64_t margin = min_usec(settings->script_thaw_timeout / 4, DEADLINE_MARGIN + ANSWER_USEC);
     enum record_verdict verdict;
     uint64_t end;
+    uint64_t written;
 
     verdict = ask(call);
     /* stopped for long, and late whatever we do: scripts and record have their time */
@@ -175,6 +176,6 @@ void thaw(struct call *call)
     }
     thaw_scripts(call, min_usec(now_usec() + settings->script_thaw_timeout, end - margin));
     record_set_state(&call->record, RECORD_THAWED, verdict);
-    end = max_usec(end - min_usec(ANSWER_USEC, margin), now_usec() + margin / 2);
-    call_write(call, RECORD_JOIN, end);
+    written = max_usec(end - min_usec(ANSWER_USEC, margin), now_usec() + margin / 2);
+    call_write(call, RECORD_JOIN, written);
 }

@@ -13,9 +13,9 @@ sys.path.insert(0, str(INTEGRATION))
 _spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATION / "conftest.py")
 _integration = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_integration)
-globals().update({name: value for name, value in vars(_integration).items()
-                  if not name.startswith("__")})
 _tail, _witness = _integration._tail, _integration._witness
+globals().update({name: value for name, value in vars(_integration).items()
+                  if not name.startswith("_")})
 
 from faults.site import Site, use_memory  # noqa: E402
 

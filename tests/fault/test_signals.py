@@ -17,6 +17,7 @@ SIGNALS = pytest.mark.parametrize("number", [KILL, TERM, STOP], ids=lambda numbe
 # A step of the way there, and what makes it last.
 FORWARD = ["prepare", "script", "freeze", "check"]
 UNDO = "abort"
+LATE = 3 * 0.2      # what a hook that was stopped may take in all
 
 
 @pytest.fixture
@@ -74,20 +75,28 @@ def test_hook(slow, step, number):
         assert told.count("freeze") == 2 and told.count("thaw") >= 2, told
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["hook", "guest"])
 @pytest.mark.parametrize("part", [0.93, 0.99, 1])
 @pytest.mark.parametrize("step", ["prepare", "script", "freeze", "check"])
-def test_a_hook_that_is_stopped_beyond_its_time(new_site, step, part):
-    """As by a guest that is paused, until so much of its time is over: late, but with
-    nothing held and a record of its own."""
+def test_a_hook_that_is_stopped_beyond_its_time(new_site, step, part, whole):
+    """Alone, or with daemon and workers as by a guest that is paused, until so much of its
+    time is over: late, but with nothing held and a record of its own."""
     site = new_site(freeze_timeout="1s", hold_attempt="500ms", script_timeout="1s")
     site.daemon.start()
     invariants.next_cycle_works(site)
     began = time.monotonic()
     call = begin(site, step)
-    call.signal(STOP)
+    pids = [call.process.pid]
+    if whole:
+        pids += [site.daemon.process.pid, *site.daemon.workers().values()]
+    for pid in pids:
+        os.kill(pid, STOP)
     time.sleep(max(0, began + part * site.seconds("freeze_timeout") - time.monotonic()))
-    call.signal(signal.SIGCONT)
+    for pid in pids:
+        process.go_on(pid)
+    went_on = time.monotonic()
     answer = call.wait()
+    assert time.monotonic() - went_on < LATE + invariants.SLACK
     invariants.after(site, "freeze", answer, consistent=False, stopped=True)
     invariants.next_cycle_works(site)
 
@@ -206,7 +215,10 @@ def test_a_thaw_that_is_stopped_beyond_its_time(new_site, part):
     call.signal(STOP)
     time.sleep(max(0, began + part * site.budget("thaw") - time.monotonic()))
     call.signal(signal.SIGCONT)
-    invariants.after(site, "thaw", call.wait(), stopped=True)
+    went_on = time.monotonic()
+    answer = call.wait()
+    assert time.monotonic() - went_on < site.budget("thaw") + invariants.SLACK
+    invariants.after(site, "thaw", answer, stopped=True)
     assert (site.directory / "calls").read_text().split() == ["freeze", "thaw"]
     assert site.record_or_none()["state"] == "thawed"
     invariants.next_cycle_works(site)

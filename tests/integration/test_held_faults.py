@@ -143,7 +143,7 @@ def test_a_second_freeze_ends_the_older_cycle_and_holds(held, server, journal):
     assert held.record("previous.json")["cycle"] == first
     assert not server.can_write()
     wait_until(lambda: [entry for entry in list(journal.entries) if int(entry["PRIORITY"]) <= 4
-                        and first in str(entry)], "nobody has thawed the older cycle")
+                        and first in str(entry)], "a warning that nobody has thawed the older cycle")
     assert held.hook.thaw().status == 0
     free(held, server)
 

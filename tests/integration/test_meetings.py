@@ -3,12 +3,15 @@
 
 import fcntl
 import json
+import os
 import time
+from pathlib import Path
 
 import pytest
 
 from harness import process
 from harness.varlink import VarlinkError
+from harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -124,12 +127,19 @@ def test_a_thaw_in_the_past_is_answered(site):
         assert site.daemon.status()["state"] == "idle"
 
 
+def waits_for_answer(pid):
+    """In poll(), with a connection: it has read the marker, and asked."""
+    call = Path(f"/proc/{pid}/wchan").read_text()
+    return "poll" in call and any(os.readlink(path).startswith("socket:")
+                                  for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def test_a_thaw_without_an_answer_leaves_the_marker_of_another_cycle(site):
     site.set(thaw_timeout="1s")
     assert site.hook.freeze().status == 0
     process.stop(site.daemon.process.pid)
     call = site.hook.begin("thaw")
-    time.sleep(0.5)
+    wait_until(lambda: waits_for_answer(call.process.pid), "the hook has asked")
     another = json.dumps({**json.loads(site.marker.read_text()), "cycle": "another"})
     site.marker.write_text(another)
     assert call.wait().status == 1

@@ -123,8 +123,8 @@ def test_postgresql_does_not_answer_the_thaw(both, server, postgresql):
     both.set(thaw_timeout="1s")
     assert both.hook.freeze().status == 0
     pid = postgresql.sessions()[0][0]
-    process.stop(pid)
     try:
+        process.stop(pid)
         call = both.hook.begin("thaw")
         assert server.can_write(seconds=1)
         failed(call.wait(), "pg", "no answer in time")

@@ -19,16 +19,19 @@ SUITES = ("bookworm", "trixie")
 PARTS = {
     "snapshot": (snapshot.part, "1. two disks under load, booted again"),
     "libvirt": (libvirt.part, "2. libvirt"),
-    "faults": (faults.part, "3. killed, frozen for a minute, reset"),
+    "faults": (faults.part, "3. killed, frozen for a minute, reset, rebooted"),
     "selinux": (selinux.part, "4. SELinux, enforcing"),
+    "load": (selinux.load, "5. the module, loaded into a running guest"),
 }
+DEFAULT = ("snapshot", "libvirt", "faults", "selinux")
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="tests/vm/run", description=__doc__)
     parser.add_argument("--suite", choices=SUITES, action="append", help="all if none is named")
-    parser.add_argument("--part", choices=PARTS, action="append", help="all if none is named")
-    parser.add_argument("--jobs", type=int, default=2, help="suites at a time")
+    parser.add_argument("--part", choices=PARTS, action="append",
+                        help="all but load, which takes minutes, if none is named")
+    parser.add_argument("--jobs", type=int, choices=(1, 2), default=2, help="suites at a time")
     parser.add_argument("--keep", action="store_true", help="keep the directory of the run")
     return parser.parse_args()
 
@@ -47,13 +50,17 @@ def try_part(suite, name, images, directory):
 
 
 def try_suite(suite, build, options, directory):
-    tar = base(suite)           # meanwhile our programs are built
-    images = Images(suite, tar, build.result())
+    try:
+        tar = base(suite)       # meanwhile our programs are built
+        images = Images(suite, tar, build.result())
+    except Exception as error:  # pylint: disable=broad-except
+        traceback.print_exc()
+        return [(False, f"{suite}: its images", [str(error)])]
     results = []
-    for name in options.part or PARTS:
-        results.append(try_part(suite, name, images, directory))
+    for name in options.part or DEFAULT:
+        results.append(try_part(suite, name, images, directory / name))
         if results[-1][0] and not options.keep:
-            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(directory / name, ignore_errors=True)
     return results
 
 

@@ -6,10 +6,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .image import GUEST, cache, digest, in_chroot
+from .image import GUEST, SOURCE, cache, digest, in_chroot
 from .shell import expect, run, say
 
-SOURCE = Path(__file__).resolve().parent.parent.parent.parent
 PARTS = ("configure.ac", "Makefile.am", "src", "plugins", "systemd", "packaging", "hooks.d", "man")
 
 

@@ -99,7 +99,7 @@ def reboot_while_held(machine):
            "the record does not tell of the hold that the reboot ended")
     machine.thaw()
     expect(can_write(machine), "no writes after the reboot")
-    return "reboot while held: the daemon stops at once, the record tells"
+    return "reboot while held: the daemon stops by itself, the record tells"
 
 
 def part(suite, images, directory):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The images of a guest: made once, kept, and never written by a guest."""
 
+import bz2
 import contextlib
 import hashlib
 import os
@@ -12,7 +13,9 @@ from .shell import run, say
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 
-MODULES = (GUEST, GUEST.parent.parent.parent / "selinux")
+SOURCE = GUEST.parent.parent.parent
+MODULES = (GUEST, SOURCE / "selinux")
+PACKAGED = "/usr/share/selinux/packages/quiesced.pp.bz2"
 
 PACKAGES = """
     systemd systemd-sysv udev dbus kmod procps initramfs-tools linux-image-cloud-amd64
@@ -110,11 +113,13 @@ class Images:
             run("sh", "-c", "cp /boot/vmlinuz-* $0/vmlinuz; cp /boot/initrd.img-* $0/initrd"
                 .replace("/boot", str(mnt / "boot")), new)
             run("sh", "-c", "rm -rf $0/var/cache/apt/* $0/var/lib/apt/lists/*", mnt)
-            self._label(mnt, "qemu_ga")
+            self._add_module_package(mnt)
+            compile_module(mnt, "qemu_ga", mnt / "root/qemu_ga.pp")
+            self._load(mnt, "/root/qemu_ga.pp")
         say(f"{self.suite}: the same with our policy module")
         run("cp", "--sparse=always", root, new / "root-without-module.img")
         with mounted(root, data, new / "mnt") as mnt:
-            self._label(mnt, "quiesced")
+            self._load(mnt, PACKAGED)
 
     def _install(self, mnt):
         self.build.install(mnt)
@@ -125,27 +130,37 @@ class Images:
         shutil.copy(GUEST / "vm-shell.service", mnt / "etc/systemd/system")
         in_chroot(mnt, "/usr/local/sbin/setup")
 
-    def _label(self, mnt, module):
+    @staticmethod
+    def _add_module_package(mnt):
+        """What quiesced-selinux has, with the module made for this system, but unused."""
+        packaged = mnt / PACKAGED.lstrip("/")
+        packaged.parent.mkdir(parents=True, exist_ok=True)
+        compile_module(mnt, "quiesced", mnt / "root/quiesced.pp")
+        packaged.write_bytes(bz2.compress((mnt / "root/quiesced.pp").read_bytes()))
+        (mnt / "root/quiesced.pp").unlink()
+        for script in ("postinst", "prerm"):
+            shutil.copy(SOURCE / f"packaging/debian/quiesced-selinux.{script}",
+                        mnt / f"root/{script}")
+
+    @staticmethod
+    def _load(mnt, module):
         """Adds a policy module, and labels all files as the policy then says."""
-        work = mnt / "root/module"
-        work.mkdir()
-        compile_module(mnt, module, work)
-        in_chroot(mnt, "semodule", "--noreload", "--store=default", "--priority=200", "-i",
-                  f"/root/module/{module}.pp")
-        shutil.rmtree(work)
+        in_chroot(mnt, "semodule", "--noreload", "--store=default", "--priority=200", "-i", module)
         contexts = mnt / "etc/selinux/default/contexts/files/file_contexts"
         run("setfiles", "-F", "-r", mnt, contexts, mnt)
         run("setfiles", "-F", "-r", mnt, contexts, mnt / "var/lib/mysql")
 
 
-def compile_module(mnt, module, work):
-    """The policy module, made in `work` with the headers of the system in `mnt`."""
+def compile_module(mnt, module, to):
+    """The policy module, made with the headers of the system in `mnt`."""
     headers = mnt / "usr/share/selinux/devel/include"
-    for directory in MODULES:
-        for path in directory.glob(f"{module}.*"):
-            shutil.copy(path, work)
-    run("make", "-s", "-f", headers / "Makefile", f"HEADERDIR={headers}", "NAME=default",
-        "TYPE=mcs", f"{module}.pp", cwd=work)
+    with tempfile.TemporaryDirectory() as work:
+        for directory in MODULES:
+            for path in directory.glob(f"{module}.*"):
+                shutil.copy(path, work)
+        run("make", "-s", "-f", headers / "Makefile", f"HEADERDIR={headers}", "NAME=default",
+            "TYPE=mcs", f"{module}.pp", cwd=work)
+        shutil.copy(Path(work) / f"{module}.pp", to)
 
 
 @contextlib.contextmanager

@@ -125,7 +125,6 @@ def snapshot(name, label):
 
 
 def part(suite, images, directory):
-    directory = directory / "libvirt"
     guest = Guest(directory)
     name = f"quiesced-{suite}"
     paths = {"root": directory / "root.qcow2", "data": directory / "data.qcow2"}

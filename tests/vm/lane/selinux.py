@@ -5,7 +5,7 @@ import json
 import re
 
 from .machine import AgentError, Machine
-from .shell import Failed, expect, say
+from .shell import Failed, expect, say, wait_until
 
 ENFORCING = "security=selinux selinux=1 enforcing=1"
 CYCLES = 3
@@ -20,6 +20,13 @@ POSTGRESQL = "connect:/run/postgresql/.s.PGSQL.5432"
 TCP = "tcp:3306 tcp:5432 tcp:6379"
 MARKER = "create:/run/quiesced/probe"
 FILES = "create:/var/tmp/probe create:/tmp/probe"
+LABELS = {
+    "/run/quiesced": "quiesced_runtime_t",
+    "/run/quiesced/quiesced.sock": "quiesced_runtime_t",
+    "/run/quiesced-hook": "quiesced_hook_runtime_t",
+    "/var/lib/quiesced/record.json": "quiesced_var_lib_t",
+    "/var/log/qemu-ga/fsfreeze-hook.log": "quiesced_log_t",
+}
 MADE = "/run/quiesced/probe /var/tmp/probe /tmp/probe /var/lib/quiesced/probe /etc/quiesced/probe"
 DISK = "create:/var/lib/quiesced/probe create:/etc/quiesced/probe open:/dev/vdb"
 
@@ -172,15 +179,12 @@ def with_module(suite, images, directory):
             expect(f":{domain}:" in found, f"nothing runs in {domain}:\n{found}")
         for number in range(CYCLES):
             cycle(machine, f"cycle {number + 1}")
-        labels = machine.sh("ls -ldZ /run/quiesced /run/quiesced/quiesced.sock "
-                            "/run/quiesced-hook /var/lib/quiesced/record.json "
-                            "/var/log/qemu-ga/fsfreeze-hook.log")
-        by_hand = machine.try_sh("fsfreeze-hook freeze; echo $?; quiescectl status; "
-                                 "fsfreeze-hook thaw; echo $?")[1]
+        labels = machine.sh(f"stat -c '%C %n' {' '.join(LABELS)}")
+        for path, label in LABELS.items():
+            expect(f":{label}:s0 {path}\n" in labels + "\n", f"no {label} on {path}:\n{labels}")
         variants = [scripts(machine), credential(machine)]
         machine.sh("sync")
         everything, ours = denials(machine)
-        say(f"{suite}: labels:\n{labels}{suite}: by hand:\n{by_hand}")
         say(f"{suite}: ausearch: {len(everything)} denials, {len(ours)} of them ours")
         for line in ours[:40] or everything[:10]:
             say("    " + line)
@@ -203,18 +207,22 @@ def explain(machine, what):
                                      "-u qemu-guest-agent -t fsfreeze-hook"))[1])
 
 
+def denied(machine):
+    """A freeze that the policy does not allow: what the host is told."""
+    try:
+        machine.freeze()
+    except AgentError as error:
+        return str(error).strip()
+    machine.thaw()
+    raise AssertionError("without our module the freeze works: the test shows nothing")
+
+
 def without_module(suite, images, directory):
     sources = {"root": images.root_without, "data": images.data}
     with Machine(directory / "without-module", sources, images.kernel, images.initrd,
                  ENFORCING) as machine:
         machine.wait_for_databases()
-        try:
-            machine.freeze()
-        except AgentError as error:
-            said = str(error).strip()
-        else:
-            machine.thaw()
-            raise AssertionError("without our module the freeze works: the test shows nothing")
+        said = denied(machine)
         ours = denials(machine)[1]
         say(f"{suite}: without our module: {said}")
         for line in ours[:10]:
@@ -227,3 +235,26 @@ def without_module(suite, images, directory):
 
 def part(suite, images, directory):
     return with_module(suite, images, directory) + without_module(suite, images, directory)
+
+
+def load(suite, images, directory):
+    """Part 5: by the scripts of the package, into a guest that runs and enforces."""
+    sources = {"root": images.root_without, "data": images.data}
+    with Machine(directory / "load", sources, images.kernel, images.initrd,
+                 ENFORCING) as machine:
+        machine.wait_for_databases()
+        denied(machine)
+        before = denials(machine)[1]
+        machine.sh("sh /root/postinst configure", 900)
+        wait_until(lambda: ":quiesced_t:" in contexts(machine), "the daemon in its domain", 60)
+        cycle(machine, "after loading the module")
+        after = denials(machine)[1][len(before):]
+        expect(not after, f"{len(after)} denials, the first: {after[:1]}")
+        machine.sh("sh /root/prerm remove", 900)
+        wait_until(lambda: machine.try_sh("quiescectl status")[0] == 0, "the daemon answers", 60)
+        left = machine.sh(f"ps -eo label,comm; stat -c '%C %n' {' '.join(LABELS)} "
+                          "/usr/sbin/fsfreeze-hook /etc/quiesced")
+        expect("quiesced_" not in left.replace("quiesced_selinux", ""), left)
+        expect("unlabeled_t" not in left, left)
+        denied(machine)
+    return [f"{suite}: loaded: a cycle without a denial; removed: no label of it is left"]
