@@ -24,7 +24,7 @@ def source_files():
 
 def packages(directory):
     return sorted(path for path in Path(directory).glob("*.deb")
-                  if "-dbgsym_" not in path.name and "-dev_" not in path.name)
+                  if not any(part in path.name for part in ("-dbgsym_", "-dev_", "-selinux_")))
 
 
 class Build:
